@@ -187,7 +187,8 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
         await page.emulateMedia({ media: 'print' })
         const text = await page.locator('.paper').innerText()
         for (const part of parts) t.match(text, part, path)
-        for (const frame of ['header.header', 'nav.side', '.desk', 'main > .columns']) t.notOk(await page.isVisible(frame), `${path}: no ${frame}`)
+        for (const frame of ['header.header', 'nav.side', '.desk', 'main > .columns'])
+          t.notOk(await page.isVisible(frame), `${path}: no ${frame}`)
         t.match(await page.evaluate(`getComputedStyle(document.querySelector('.paper')).fontFamily`), /SimSun.*serif$/)
         if (page === office.page) {
           const pdf = (await page.pdf({ preferCSSPageSize: true })).toString('latin1')

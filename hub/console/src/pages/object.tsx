@@ -141,5 +141,7 @@ function initialOf(action: string, data: Read): Record<string, unknown> {
 
 /** The end of a day, as a day: what is asked for is its last one. */
 function lastDay(until: unknown): { until?: string } {
-  return typeof until === 'string' && until.includes('T') ? { until: timeText(new Date(Date.parse(until) - 1).toISOString()).slice(0, 10) } : {}
+  return typeof until === 'string' && until.includes('T')
+    ? { until: timeText(new Date(Date.parse(until) - 1).toISOString()).slice(0, 10) }
+    : {}
 }

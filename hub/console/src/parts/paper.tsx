@@ -22,7 +22,21 @@ const office = t('市电子政务办', "the city's office")
 export const papers: Readonly<Record<string, Form>> = {
   application: {
     title: t('政务信息资源共享申请表', 'Application for shared data'),
-    members: ['agency', 'title', 'provider', 'mode', 'purpose', 'basis', 'agent', 'until', 'atEnd', 'submitted', 'state', 'approvedUntil', 'reason'],
+    members: [
+      'agency',
+      'title',
+      'provider',
+      'mode',
+      'purpose',
+      'basis',
+      'agent',
+      'until',
+      'atEnd',
+      'submitted',
+      'state',
+      'approvedUntil',
+      'reason',
+    ],
     signs: [t('申请单位', 'applicant'), t('提供单位', 'provider'), office],
   },
   order: {
@@ -98,9 +112,7 @@ export default function Paper({ kind, id, read, items }: PaperProps) {
           {asked.length > 0 && (
             <tr>
               <th>{say(nameOf('items'))}</th>
-              <td>
-                {asked.map((item) => `${item.label}（${valueText(item.openness, 'openness', undefined, say)}）`).join('、')}
-              </td>
+              <td>{asked.map((item) => `${item.label}（${valueText(item.openness, 'openness', undefined, say)}）`).join('、')}</td>
             </tr>
           )}
           {Array.isArray(read['approvedItems']) && (
