@@ -3,6 +3,7 @@
  * workflows, and roles. Nothing of it is written twice.
  */
 import type { TObject, TSchema } from 'typebox'
+import { rights, type OperationName } from '../access/rights.ts'
 import { fieldWords } from '../http/field-words.ts'
 import { operationWords } from '../http/operation-words.ts'
 import { operations } from '../operations/index.ts'
@@ -13,7 +14,7 @@ import { opennessStates } from '../registry/catalog/content.ts'
 import { valueNames } from '../registry/catalog/labels.ts'
 import { orderCauses } from '../registry/cases/orders.ts'
 import { workflows } from '../registry/workflows.ts'
-import type { Field, Meta, OperationMeta } from './meta-shape.ts'
+import type { Field, Meta, OperationMeta, WorkflowsMeta } from './meta-shape.ts'
 
 export function consoleMeta(): Meta {
   return {
@@ -24,6 +25,24 @@ export function consoleMeta(): Meta {
     kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
     values: { ...valueNames, cause: orderCauses, frequency: valueNames.cycle, entryOpenness: opennessStates },
   }
+}
+
+/** The workflows' tables, for the manual. */
+export function consoleWorkflows(): WorkflowsMeta {
+  return Object.fromEntries(
+    workflows.map(({ name, events }) => [
+      name,
+      Object.entries(events).flatMap(([event, transitions]) =>
+        transitions.map(({ from, to, by }) => {
+          const able = Object.keys(rights[`${name}.${event}` as OperationName])
+          const text = operations.find((one) => one.name === `${name}.${event}`)?.text ?? operationWords.get(`${name}.${event}`)!
+          const end = { zh: /[\uff1a\uff0c\uff08]/, en: /[:,(]/ }
+          const verb = { zh: text.zh.split(end.zh)[0]!, en: text.en.split(end.en)[0]!.trim() }
+          return { text: verb, from, to, by: by ? able.filter((role) => by.includes(role as never)) : able }
+        }),
+      ),
+    ]),
+  )
 }
 
 function describe(operation: Operation): OperationMeta {

@@ -37,6 +37,17 @@ export interface OperationMeta {
   readonly line?: readonly string[]
 }
 
+/** What may happen to an object of a kind, line by line of its workflow's table. */
+export interface EventMeta {
+  readonly text: Text
+  readonly from: readonly string[]
+  readonly to: string
+  /** Roles that have the right; `hub`: by itself. */
+  readonly by: readonly string[]
+}
+
+export type WorkflowsMeta = Readonly<Record<string, readonly EventMeta[]>>
+
 export interface Meta {
   readonly operations: Readonly<Record<string, OperationMeta>>
   /** What acts on record are called. */

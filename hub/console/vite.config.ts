@@ -3,15 +3,21 @@ import { join } from 'node:path'
 import { brotliCompressSync, constants, gzipSync } from 'node:zlib'
 import react from '@vitejs/plugin-react'
 import { defineConfig, type Plugin } from 'vite'
-import { consoleMeta } from './build-meta.ts'
+import { consoleMeta, consoleWorkflows } from './build-meta.ts'
 
-const id = 'virtual:qianzhi-meta'
+const tables: Readonly<Record<string, () => unknown>> = {
+  'virtual:qianzhi-meta': consoleMeta,
+  'virtual:qianzhi-workflows': consoleWorkflows,
+}
 
 /** Gives the console the hub's tables. */
 const meta: Plugin = {
   name: 'qianzhi meta',
-  resolveId: (source) => (source === id ? `\0${id}` : undefined),
-  load: (source) => (source === `\0${id}` ? `export default JSON.parse(${JSON.stringify(JSON.stringify(consoleMeta()))})` : undefined),
+  resolveId: (source) => (Object.hasOwn(tables, source) ? `\0${source}` : undefined),
+  load(source) {
+    const table = tables[source.slice(1)]
+    return source.startsWith('\0') && table ? `export default JSON.parse(${JSON.stringify(JSON.stringify(table()))})` : undefined
+  },
 }
 
 /** Puts a compressed copy beside each file, which the hub sends as it is. */

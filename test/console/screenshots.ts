@@ -132,6 +132,7 @@ const steps: readonly { name: string; role: Role; address: string; do?: (page: P
   { name: 'account', role: 'user', address: '/account' },
   { name: 'password', role: 'user', address: '/account', do: (page) => page.click('main .actions button >> nth=0') },
   { name: 'factor', role: 'user', address: '/account', do: (page) => page.click('main .actions button >> nth=1') },
+  { name: 'help', role: 'user', address: '/help' },
   { name: 'no page', role: 'user', address: '/nothing' },
   { name: 'refused', role: 'user', address: '/audit' },
 ]

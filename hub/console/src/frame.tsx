@@ -7,6 +7,7 @@ import { call } from './api.ts'
 import { setBasket, useBasket } from './basket.ts'
 import { useDark } from './dark.tsx'
 import { comma } from './fields.ts'
+import { anchorOf } from './help/anchor.ts'
 import { useKeys } from './keys.ts'
 import { roles } from './meta.ts'
 import { HomePage } from './pages/home.tsx'
@@ -35,6 +36,7 @@ const AgentPage = lazy(() => import('./pages/agent.tsx'))
 const StatisticsPage = lazy(() => import('./pages/statistics.tsx'))
 const BoardPage = lazy(() => import('./pages/board.tsx'))
 const FlowsPage = lazy(() => import('./pages/flows.tsx'))
+const HelpPage = lazy(() => import('./pages/help.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
 export function Frame() {
@@ -77,6 +79,7 @@ export function Frame() {
               <Route path="/flows" element={<FlowsPage />} />
               <Route path="/statistics" element={<StatisticsPage />} />
               <Route path="/board" element={<BoardPage />} />
+              <Route path="/help" element={<HelpPage />} />
               <Route path="/account" element={<AccountPage />} />
               <Route path="/audit" element={<AuditPage />} />
               <Route path="/settings" element={<SettingsPage />} />
@@ -106,7 +109,10 @@ function Header() {
   const navigate = useNavigate()
   const client = useQueryClient()
   const words = useRef<InputRef>(null)
+  const { pathname } = useLocation()
+  const help = `/help#${anchorOf(pathname)}`
   useKeys({
+    '?': () => void navigate(help),
     '/': (event) => {
       // The key itself is not typed into it.
       event.preventDefault()
@@ -141,6 +147,9 @@ function Header() {
       </Button>
       {can('application.create-many') && <InBasket />}
       <Unread />
+      <NavLink to={help} className="help" aria-label={say(t('本页的帮助', 'Help for this page'))} title={say(t('本页的帮助', 'Help for this page'))}>
+        ?
+      </NavLink>
       <Dropdown
         trigger={['click']}
         menu={{
@@ -219,6 +228,7 @@ function Side() {
             ))}
           </section>
         ))}
+      <NavLink to="/help">{say(t('帮助', 'Help'))}</NavLink>
       {can('settings.read') && <NavLink to="/settings">{say(t('设置', 'Settings'))}</NavLink>}
     </nav>
   )
