@@ -36,9 +36,16 @@ t.test('every place has its section, which its question mark leads to; states co
     t.same(without, [], `${language}: places without a section`)
     await page.evaluate(`document.querySelectorAll('details').forEach((one) => (one.open = true))`)
     const text = await page.locator('.manual').innerText()
-    for (const { states } of workflows) for (const words of Object.values<{ zh: string; en: string }>(states)) t.ok(text.includes(words[language]), words[language])
+    for (const { states } of workflows)
+      for (const words of Object.values<{ zh: string; en: string }>(states)) t.ok(text.includes(words[language]), words[language])
     const foreign = language === 'en' ? /\p{Script=Han}|[\uff0c\u3002\u3001]/u : /(?!EXCEL|Ctrl|Enter|Esc)\b[A-Za-z]{2,}/
-    t.notMatch(text.split('\n').filter((one) => foreign.test(one) || technical.test(one)).join('\n'), /./)
+    t.notMatch(
+      text
+        .split('\n')
+        .filter((one) => foreign.test(one) || technical.test(one))
+        .join('\n'),
+      /./,
+    )
     t.same(await barriers(page), [])
     await page.goto(`${console.origin}/lines`)
     await page.waitForSelector('main h1')

@@ -147,7 +147,12 @@ function Header() {
       </Button>
       {can('application.create-many') && <InBasket />}
       <Unread />
-      <NavLink to={help} className="help" aria-label={say(t('本页的帮助', 'Help for this page'))} title={say(t('本页的帮助', 'Help for this page'))}>
+      <NavLink
+        to={help}
+        className="help"
+        aria-label={say(t('本页的帮助', 'Help for this page'))}
+        title={say(t('本页的帮助', 'Help for this page'))}
+      >
         ?
       </NavLink>
       <Dropdown

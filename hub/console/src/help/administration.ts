@@ -9,38 +9,65 @@ export const administration: readonly Section[] = [
   },
   {
     path: 'people',
-    purpose: t('人员由系统管理员建立，角色由安全管理员授予，两者不是同一人。', 'A system administrator makes people, a security administrator gives them roles: never the same person.'),
+    purpose: t(
+      '人员由系统管理员建立，角色由安全管理员授予，两者不是同一人。',
+      'A system administrator makes people, a security administrator gives them roles: never the same person.',
+    ),
     jobs: [
       job(
         t('新增一人', 'Somebody new'),
-        ['系统管理员填写登录名、姓名和单位，得到一次性激活链接，转交本人。', 'The system administrator fills in login, name and agency, and hands the one-time link on.'],
-        ['安全管理员授予角色；本人打开链接设置口令。', 'The security administrator gives roles; the person opens the link and sets a password.'],
+        [
+          '系统管理员填写登录名、姓名和单位，得到一次性激活链接，转交本人。',
+          'The system administrator fills in login, name and agency, and hands the one-time link on.',
+        ],
+        [
+          '安全管理员授予角色；本人打开链接设置口令。',
+          'The security administrator gives roles; the person opens the link and sets a password.',
+        ],
       ),
-      job(t('账户被锁定', 'An account is locked'), ['到时自动解锁，或由安全管理员解锁。', 'It is unlocked after a while, or by the security administrator.']),
+      job(t('账户被锁定', 'An account is locked'), [
+        '到时自动解锁，或由安全管理员解锁。',
+        'It is unlocked after a while, or by the security administrator.',
+      ]),
     ],
   },
   {
     path: 'keys',
-    purpose: t('供程序和大屏使用的密钥：由安全管理员建立，只显示一次，到期失效。', 'Keys for programs and for the wall screen: made by the security administrator, shown once, ended when they expire.'),
+    purpose: t(
+      '供程序和大屏使用的密钥：由安全管理员建立，只显示一次，到期失效。',
+      'Keys for programs and for the wall screen: made by the security administrator, shown once, ended when they expire.',
+    ),
     jobs: [],
   },
   {
     path: 'sessions',
-    purpose: t('正在登录的浏览器。不认得的请立即结束，并更换口令。', 'Browsers that are signed in. End what you do not know, and change your password.'),
+    purpose: t(
+      '正在登录的浏览器。不认得的请立即结束，并更换口令。',
+      'Browsers that are signed in. End what you do not know, and change your password.',
+    ),
     jobs: [],
   },
   {
     path: 'audit',
-    purpose: t('谁在何时做了何事、结果如何。记录首尾相连，改动一处即可发现。', 'Who did what, when, and with which outcome. The entries form a chain, so that a change of any of them is found.'),
+    purpose: t(
+      '谁在何时做了何事、结果如何。记录首尾相连，改动一处即可发现。',
+      'Who did what, when, and with which outcome. The entries form a chain, so that a change of any of them is found.',
+    ),
     jobs: [
       job(t('查找', 'Find something'), ['按人员、行为、事项、结果和日期筛选。', 'Filter by person, act, object, outcome and days.']),
-      job(t('验证', 'Verify it'), ['点“验证”，等待完成：显示“全链一致”，或指出第几条不一致。', 'Choose to verify, and wait: the chain is whole, or the entry that is not is named.']),
+      job(t('验证', 'Verify it'), [
+        '点“验证”，等待完成：显示“全链一致”，或指出第几条不一致。',
+        'Choose to verify, and wait: the chain is whole, or the entry that is not is named.',
+      ]),
     ],
   },
   {
     path: 'settings',
     name: t('设置', 'Settings'),
-    purpose: t('办理时限、更新义务、登录规则等设置，仅供查看；改动由系统运维人员进行。', 'Deadlines, duties and rules for signing in, to be read; whoever runs the system changes them.'),
+    purpose: t(
+      '办理时限、更新义务、登录规则等设置，仅供查看；改动由系统运维人员进行。',
+      'Deadlines, duties and rules for signing in, to be read; whoever runs the system changes them.',
+    ),
     jobs: [],
   },
 ]

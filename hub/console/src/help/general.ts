@@ -20,7 +20,10 @@ export const general: readonly Section[] = [
       job(
         t('只用键盘', 'By keyboard alone'),
         ['按 j、k 上下移动，按回车打开。', 'Keys j and k move, Enter opens.'],
-        ['在事项页按 a 办理（批准、同意、发布等），按 r 退回或驳回。', 'On a case, key a goes on (approve, consent, publish), key r sends back or rejects.'],
+        [
+          '在事项页按 a 办理（批准、同意、发布等），按 r 退回或驳回。',
+          'On a case, key a goes on (approve, consent, publish), key r sends back or rejects.',
+        ],
       ),
     ],
   },
@@ -35,18 +38,24 @@ export const general: readonly Section[] = [
       job(
         t('申请共享一个资源', 'Apply for a resource'),
         ['输入词语，在结果中打开资源。', 'Type a word, and open a resource among what is found.'],
-        ['看信息项和公开条：空心格对内共享，实心格对外公开，打叉的不公开，不能申请。', 'Look at the items and the strip of openness: outlined for agencies, filled for everybody, crossed for nobody.'],
-        ['点“申请共享”，勾选所需信息项，写明用途和依据，提交。', 'Choose “Apply for it”, tick the items that you need, give purpose and legal basis, submit.'],
+        [
+          '看信息项和公开条：空心格对内共享，实心格对外公开，打叉的不公开，不能申请。',
+          'Look at the items and the strip of openness: outlined for agencies, filled for everybody, crossed for nobody.',
+        ],
+        [
+          '点“申请共享”，勾选所需信息项，写明用途和依据，提交。',
+          'Choose “Apply for it”, tick the items that you need, give purpose and legal basis, submit.',
+        ],
       ),
       job(
         t('一次申请几个资源', 'Apply for several at once'),
         ['在结果中把资源加入申请篮。', 'Put resources into the basket.'],
         ['打开申请篮，写一次用途和依据，一起提交。', 'Open the basket, give purpose and basis once, and submit all.'],
       ),
-      job(
-        t('目录里没有', 'It is not there'),
-        ['点“提出目录外需求”，写明需要什么数据、为什么需要。', 'Choose “Say what is missing”, and say which data you need, and why.'],
-      ),
+      job(t('目录里没有', 'It is not there'), [
+        '点“提出目录外需求”，写明需要什么数据、为什么需要。',
+        'Choose “Say what is missing”, and say which data you need, and why.',
+      ]),
     ],
   },
   {
@@ -57,7 +66,10 @@ export const general: readonly Section[] = [
       job(
         t('提交', 'Submit'),
         ['逐个资源勾选信息项；不公开的不能勾选。', 'Tick the items of each resource; closed ones cannot be ticked.'],
-        ['填写用途、依据和共享方式，提交。每个资源成为一件申请。', 'Give purpose, basis and mode, and submit: each resource becomes an application.'],
+        [
+          '填写用途、依据和共享方式，提交。每个资源成为一件申请。',
+          'Give purpose, basis and mode, and submit: each resource becomes an application.',
+        ],
       ),
     ],
   },
@@ -73,47 +85,68 @@ export const general: readonly Section[] = [
         t('查一条停住的交换', 'Look into what is held'),
         ['点红色曲线，下面列出这一对单位的全部链路。', 'Choose a red curve: its lines are listed below.'],
         ['看“由谁处理”：写明该由谁做什么。', 'Read whose turn it is, and what is to be done.'],
-        ['点单位名称，只看与它有关的交换；“以表格查看”是同样的内容。', 'Choose an agency to see only what concerns it; “As a table” shows the same.'],
+        [
+          '点单位名称，只看与它有关的交换；“以表格查看”是同样的内容。',
+          'Choose an agency to see only what concerns it; “As a table” shows the same.',
+        ],
       ),
     ],
   },
   {
     path: 'queries',
     name: t('数据查询', 'Query'),
-    purpose: t('查询本单位已获授权的数据，不必另建系统。每次查询都留有记录。', 'Look up rows that your agency has been granted. Each query is put on record.'),
+    purpose: t(
+      '查询本单位已获授权的数据，不必另建系统。每次查询都留有记录。',
+      'Look up rows that your agency has been granted. Each query is put on record.',
+    ),
     jobs: [
       job(
         t('查询', 'Query'),
         ['选择资源，第一次须写明用途。', 'Choose a resource; the first time its purpose is asked for.'],
         ['填写条件，查看结果；表下注明数据来源和截止时间。', 'Fill in conditions, and read the rows; below stand their source and age.'],
       ),
-      job(
-        t('发现数据有误', 'A row is wrong'),
-        ['在该行点“报告有误”，选择信息项，写明哪里不对。', 'Report the row: choose the item, and say what is wrong.'],
-      ),
+      job(t('发现数据有误', 'A row is wrong'), [
+        '在该行点“报告有误”，选择信息项，写明哪里不对。',
+        'Report the row: choose the item, and say what is wrong.',
+      ]),
     ],
   },
   {
     path: 'search',
     name: t('全局检索', 'Search'),
-    purpose: t('在页面上方输入词语（或先按 /），资源、事项、单位、前置机和人员一起查找。', 'Type into the field at the top, or press / first: resources, cases, agencies, machines and people are found together.'),
+    purpose: t(
+      '在页面上方输入词语（或先按 /），资源、事项、单位、前置机和人员一起查找。',
+      'Type into the field at the top, or press / first: resources, cases, agencies, machines and people are found together.',
+    ),
     jobs: [],
   },
   {
     path: 'notices',
     name: t('通知', 'Notices'),
-    purpose: t('与您有关的变化。“●”表示未读；点开即到有关事项。', 'What changed that concerns you. “●” is not read yet; each leads to its case.'),
+    purpose: t(
+      '与您有关的变化。“●”表示未读；点开即到有关事项。',
+      'What changed that concerns you. “●” is not read yet; each leads to its case.',
+    ),
     jobs: [],
   },
   {
     path: 'account',
     name: t('个人中心', 'My account'),
-    purpose: t('您的姓名、单位和角色；在此更换口令、设置动态验证码、退出其他设备。', 'Your name, agency and roles; change your password here, set up the second factor, sign out elsewhere.'),
+    purpose: t(
+      '您的姓名、单位和角色；在此更换口令、设置动态验证码、退出其他设备。',
+      'Your name, agency and roles; change your password here, set up the second factor, sign out elsewhere.',
+    ),
     jobs: [
       job(
         t('设置动态验证码', 'Set up the second factor'),
-        ['在手机上安装验证器，扫描二维码（不能扫描时手工录入密钥）。', 'Scan the picture with an authenticator on your telephone, or type the secret in.'],
-        ['填写手机上的六位数字，确认。以后登录时填写当时的数字。', 'Fill in the six digits that it shows. From then on they are asked for when you sign in.'],
+        [
+          '在手机上安装验证器，扫描二维码（不能扫描时手工录入密钥）。',
+          'Scan the picture with an authenticator on your telephone, or type the secret in.',
+        ],
+        [
+          '填写手机上的六位数字，确认。以后登录时填写当时的数字。',
+          'Fill in the six digits that it shows. From then on they are asked for when you sign in.',
+        ],
       ),
     ],
   },

@@ -18,4 +18,7 @@ export interface Job {
 }
 
 /** A job; each step is a pair 中文, English. */
-export const job = (name: Text, ...steps: readonly (readonly [string, string])[]): Job => ({ name, steps: steps.map(([zh, en]) => t(zh, en)) })
+export const job = (name: Text, ...steps: readonly (readonly [string, string])[]): Job => ({
+  name,
+  steps: steps.map(([zh, en]) => t(zh, en)),
+})

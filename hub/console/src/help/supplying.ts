@@ -13,7 +13,10 @@ export const supplying: readonly Section[] = [
         t('填报或导入数据', 'Enter or import rows'),
         ['打开资源，按它的提供方式点“在线填报”或“EXCEL 导入”。', 'Open the resource: “Enter rows” or “Excel import”, as it is supplied.'],
         ['在线填报：“新增一行”，或在某行点“修改”。', 'By form: add a row, or change one.'],
-        ['EXCEL 导入：下载模板，填写后上传，按检查结果改正，再确认导入。', 'By Excel: download the template, fill it in, upload it, mend what the check names, then take it.'],
+        [
+          'EXCEL 导入：下载模板，填写后上传，按检查结果改正，再确认导入。',
+          'By Excel: download the template, fill it in, upload it, mend what the check names, then take it.',
+        ],
       ),
       job(
         t('修改一个已发布的资源', 'Change what is published'),
@@ -32,8 +35,14 @@ export const supplying: readonly Section[] = [
       job(
         t('登记一个资源', 'Register a resource'),
         ['点“登记信息资源”，从前置机上的表生成草稿，或手工建立。', 'Choose to register: from a table at your machine, or by hand.'],
-        ['填写摘要、分类、共享类型、更新周期；逐项填写信息项的名称和公开属性，可从电子表格粘贴。', 'Fill in abstract, class, sharing and cycle; then each item with its name and openness; rows of a spreadsheet can be pasted.'],
-        ['右边列出还缺什么，点一下就到该处；内容自动保存。', 'What is missing stands on the right and leads to its field; what you type is saved by itself.'],
+        [
+          '填写摘要、分类、共享类型、更新周期；逐项填写信息项的名称和公开属性，可从电子表格粘贴。',
+          'Fill in abstract, class, sharing and cycle; then each item with its name and openness; rows of a spreadsheet can be pasted.',
+        ],
+        [
+          '右边列出还缺什么，点一下就到该处；内容自动保存。',
+          'What is missing stands on the right and leads to its field; what you type is saved by itself.',
+        ],
         ['提交，并写明保密审查结果。', 'Submit, with the result of the secrecy review.'],
       ),
       job(
@@ -45,9 +54,16 @@ export const supplying: readonly Section[] = [
   },
   {
     path: 'standards',
-    purpose: t('市电子政务办发布的数据标准：各单位按同一结构登记同类数据，获取单位可一次申请全部采用单位的数据。', 'Forms that the office publishes: agencies register data of a kind alike, and receivers apply for that of all of them at once.'),
+    purpose: t(
+      '市电子政务办发布的数据标准：各单位按同一结构登记同类数据，获取单位可一次申请全部采用单位的数据。',
+      'Forms that the office publishes: agencies register data of a kind alike, and receivers apply for that of all of them at once.',
+    ),
     jobs: [
-      job(t('采用标准', 'Adopt one'), ['打开标准，看它要求的信息项。', 'Open it, and see which items it wants.'], ['登记资源时选择该标准。', 'Choose it when you register a resource.']),
+      job(
+        t('采用标准', 'Adopt one'),
+        ['打开标准，看它要求的信息项。', 'Open it, and see which items it wants.'],
+        ['登记资源时选择该标准。', 'Choose it when you register a resource.'],
+      ),
     ],
   },
   {
@@ -62,17 +78,26 @@ export const supplying: readonly Section[] = [
         ['从工作台上的更新义务起草“无变化说明”。', 'Draft a declaration of no change from the duty on your desk.'],
         ['本单位审核员签发后，该期间为“已说明”。', 'Once your reviewer has signed it the period counts as explained.'],
       ),
-      job(t('补上逾期的更新', 'Make up for what is overdue'), ['正常提供或填报数据即可；逾期的记录仍然保留。', 'Supply the rows as usual; that it was overdue stays on record.']),
+      job(t('补上逾期的更新', 'Make up for what is overdue'), [
+        '正常提供或填报数据即可；逾期的记录仍然保留。',
+        'Supply the rows as usual; that it was overdue stays on record.',
+      ]),
     ],
   },
   {
     path: 'declarations',
-    purpose: t('三种书面说明：本期无变化、暂不能提供、不可抗力。由本单位起草和签发。', 'Three kinds of declarations: no change, cannot supply, force majeure; drafted and signed by the agency.'),
+    purpose: t(
+      '三种书面说明：本期无变化、暂不能提供、不可抗力。由本单位起草和签发。',
+      'Three kinds of declarations: no change, cannot supply, force majeure; drafted and signed by the agency.',
+    ),
     jobs: [
       job(
         t('起草', 'Draft one'),
         ['点“起草声明”，选择种类和资源，写明情况。', 'Choose to draft one: its kind, the resource, what happened.'],
-        ['本单位审核员签发；暂不能提供的报市政府办公室。', 'Your reviewer signs it; that you cannot supply is reported to the city government office.'],
+        [
+          '本单位审核员签发；暂不能提供的报市政府办公室。',
+          'Your reviewer signs it; that you cannot supply is reported to the city government office.',
+        ],
       ),
     ],
   },

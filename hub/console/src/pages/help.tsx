@@ -56,9 +56,11 @@ export default function HelpPage() {
         </p>
         <Signs />
         <Keys />
-        {manual.flatMap(({ sections }) => sections).map((section) => (
-          <Shown key={section.path} section={section} />
-        ))}
+        {manual
+          .flatMap(({ sections }) => sections)
+          .map((section) => (
+            <Shown key={section.path} section={section} />
+          ))}
       </div>
     </div>
   )
@@ -116,7 +118,9 @@ function States({ kind }: { kind: string }) {
             {events
               .filter(({ from }) => from.includes(state))
               .map(({ text, to, by }) => {
-                const who = by.map((role) => (role === 'hub' ? say(t('平台自动', 'by itself')) : say(roles[role] ?? { zh: role, en: role })))
+                const who = by.map((role) =>
+                  role === 'hub' ? say(t('平台自动', 'by itself')) : say(roles[role] ?? { zh: role, en: role }),
+                )
                 return `${say(text)} \u25b8 ${words(to)} (${who.join(say(comma))})`
               })
               .join('\n') || say(t('到此结束', 'nothing follows'))}
@@ -192,7 +196,8 @@ function Signs() {
       </dl>
       <p>
         {say(t('状态前的图形：', 'The shape before a state: '))}
-        <StateWord state="active" text={say(t('完成或正常', 'done, or well'))} /> <StateWord state="reviewing" text={say(t('办理中', 'under way'))} />{' '}
+        <StateWord state="active" text={say(t('完成或正常', 'done, or well'))} />{' '}
+        <StateWord state="reviewing" text={say(t('办理中', 'under way'))} />{' '}
         <StateWord state="draft" text={say(t('草稿或不明', 'a draft, or not known'))} />{' '}
         <StateWord state="rejected" text={say(t('已结束或被拒', 'over, or refused'))} />{' '}
         <StateWord state="held" text={say(t('停住或逾期', 'held, or overdue'))} />
