@@ -6,6 +6,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   villages: () => import('./villages.ts'),
   idle: () => import('./idle.ts'),
   backlog: () => import('./backlog.ts'),
+  steady: () => import('./steady.ts'),
   capture: () => import('./capture.ts'),
   audit: () => import('./audit.ts'),
   reconcile: () => import('./reconcile.ts'),
@@ -17,14 +18,19 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
 
 export interface BenchOptions {
   rows: number
+  /** Of `steady`. */
+  minutes: number
   /** Progress and figures for people. */
   note: (line: string) => void
 }
 
-const { values, positionals } = parseArgs({ options: { rows: { type: 'string' }, json: { type: 'boolean' } }, allowPositionals: true })
+const { values, positionals } = parseArgs({
+  options: { rows: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
+  allowPositionals: true,
+})
 const bench = benches[positionals[0] ?? 'exchange']
 if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
-const figures = await (await bench()).run({ rows: Number(values.rows ?? 300_000), note })
+const figures = await (await bench()).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), note })
 if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
 else for (const [name, figure] of Object.entries(figures)) process.stdout.write(`${name.padEnd(36)} ${figure}\n`)
