@@ -156,23 +156,10 @@ function received(row: RouteRow): Received {
   const { route, grant, resource, keep, schema, items, masks, valid_to, epoch, seq, hash, ended, ...stop } = row
   const position = epoch && seq && hash ? { epoch: Number(epoch), seq: Number(seq), hash } : null
   const masked = masksOnRoute(schema, items, masks)
-  const key = unmaskable(schema, masked.masks ?? {})
-  const stopped = ended ? routeStop(ended, stop) : key === undefined ? undefined : maskedKey(key)
+  const whole = unmaskable(schema.items, masked.masks ?? {})
+  const stopped = ended ? routeStop(ended, stop) : whole
   const end = { ...(stopped && { stop: stopped }), ...(valid_to && { expires: valid_to }) }
   return { route, grant, resource, keep, schema, granted: items, ...masked, position, ...end }
-}
-
-function maskedKey(item: string): RouteStop {
-  return {
-    reason: {
-      zh: `信息项 ${item} 应脱敏，而它现在是主键，主键不能脱敏`,
-      en: `item ${item} is to be masked and is a key now, which cannot be`,
-    },
-    next: {
-      zh: '提供单位审核人员或市电子政务办取消该项脱敏（PUT /grants/GRANT/masks），或提供单位换一个主键',
-      en: "the provider's reviewer or the office lifts its mask (PUT /grants/GRANT/masks), or the provider registers another key",
-    },
-  }
 }
 
 interface Remembered {

@@ -2,8 +2,9 @@
 import { hkdfSync, type KeyObject } from 'node:crypto'
 import { QianzhiError } from '../../protocol/errors.ts'
 import { isFileSchema } from '../../protocol/files.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { maskFault, type Mask, type Masks } from '../../protocol/masks.ts'
-import { deliverableItems, itemById, type Schema } from '../../protocol/schema.ts'
+import { deliverableItems, itemById, type Item, type Schema } from '../../protocol/schema.ts'
 import { rule } from './refusals.ts'
 
 /** As a grant holds them: each side sets its own. */
@@ -38,12 +39,23 @@ export function masksOnRoute(schema: Schema, granted: readonly string[], masks: 
   return masked.length === 0 ? {} : { masks: Object.fromEntries(masked) }
 }
 
-/** The first item that is to be masked and cannot be any more: a later version made it a key. */
-export function unmaskable(schema: Schema, masks: Masks): string | undefined {
-  return Object.keys(masks).find((id) => {
-    const item = itemById(schema, id)
-    return item && maskFault(item, masks[id]!) !== undefined
-  })
+/** Why nothing of a grant is given while an item that is to be masked cannot be any more (a later version made it a key, or gave it another type), and what ends that. */
+export function unmaskable(items: readonly Item[], masks: Masks): { reason: LocalizedText; next: LocalizedText } | undefined {
+  for (const item of items) {
+    const fault = masks[item.id] && maskFault(item, masks[item.id]!)
+    if (!fault) continue
+    return {
+      reason: {
+        zh: `信息项 ${item.id} 应脱敏，现已不能：${fault.zh}`,
+        en: `item ${item.id} is to be masked and cannot be any more: ${fault.en}`,
+      },
+      next: {
+        zh: '提供单位审核人员或市电子政务办取消该项脱敏（PUT /grants/GRANT/masks），或提供单位在新版本中改回',
+        en: "the provider's reviewer or the office lifts its mask (PUT /grants/GRANT/masks), or the provider changes it back in another version",
+      },
+    }
+  }
+  return undefined
 }
 
 /** What is masked by several rights together: an item that one of them shows whole is shown. */

@@ -5,6 +5,7 @@ import type { LocalizedText } from '../../protocol/localized.ts'
 import { maskOf, type Mask, type Masks } from '../../protocol/masks.ts'
 import type { Position } from '../../protocol/position.ts'
 import type { Schema } from '../../protocol/schema.ts'
+import { unmaskable } from '../records/masks.ts'
 import { sharedSql } from '../records/supply.ts'
 import type { Value } from '../../protocol/value.ts'
 import type { CatalogItem } from '../registry/catalog/content.ts'
@@ -82,7 +83,7 @@ export interface Asked {
 
 /**
  * The items that were granted and are open now, and the table that holds them. An item that was closed since is not there, whatever was
- * granted. Throws QZ-DATA-ENDED, QZ-DATA-RELAYED, QZ-DATA-PREPARING.
+ * granted. Nothing is shown while an item that is to be masked cannot be. Throws QZ-DATA-ENDED, QZ-DATA-RELAYED, QZ-DATA-PREPARING.
  */
 export async function openShare(query: Query, { id, resource, items, masks = {}, secret = noSecret }: Asked): Promise<Share> {
   const [row] = await query<Row>(shareSql, [resource])
@@ -92,9 +93,12 @@ export async function openShare(query: Query, { id, resource, items, masks = {},
   const { title, agency, agencyName, schema, version, columns, rows, epoch, seq, asOf } = row
   const readable = (item: CatalogItem) => items === 'own' || (item.openness !== 'closed' && (item.key || items.includes(item.id)))
   const stored = (schema.items as CatalogItem[]).filter((item) => columns.includes(item.id))
-  const shown = stored.filter(readable).map((item): SharedItem => {
+  const open = stored.filter(readable)
+  const whole = unmaskable(open, masks)
+  if (whole) throw ended(resource, whole.reason)
+  const shown = open.map((item): SharedItem => {
     const mask = masks[item.id]
-    return mask && !item.key ? { ...item, mask: maskOf(mask, secret), masked: mask } : item
+    return mask ? { ...item, mask: maskOf(mask, secret), masked: mask } : item
   })
   const place = { epoch: Number(epoch), seq: Number(seq) }
   const table = { name: tableName(row.table), version, items: stored, rows: Number(rows), place, asOf }

@@ -124,3 +124,22 @@ void t.test('a file that is being read ends where an item goes, or is masked oth
   for (const share of [await opened(['street']), await opened(['name', 'street'], { name: { kind: 'hide' } })])
     t.throws(() => requireStill(share, items), { code: 'QZ-DATA-ENDED' })
 })
+
+void t.test('what a later version made a key, or of another type, is not shown whole: nothing is', async (t) => {
+  const { city } = await openDataCity(t)
+  const { query } = city.store
+  const opened = (mask: Mask) =>
+    openShare(query, { id: 'g', resource: 'villages', items: ['name', 'street'], masks: { name: mask }, secret })
+  const at = `(select (n - 1)::text from resource_version, jsonb_array_elements(schema -> 'items') with ordinality i (item, n)
+    where resource = 'villages' and item ->> 'id' = 'name')`
+  const become = (more: object) =>
+    query(
+      `update resource_version set schema = jsonb_set(schema, array['items', ${at}], schema #> array['items', ${at}] || $1) where resource = 'villages'`,
+      [more],
+    )
+  t.ok((await opened({ kind: 'hide' })).items.some(({ mask }) => mask))
+  await become({ type: 'integer' })
+  await t.rejects(opened({ kind: 'keep', first: 1, last: 0 }), { code: 'QZ-DATA-ENDED', details: { reason: { en: /name .* only texts/ } } })
+  await become({ type: 'text', key: true })
+  await t.rejects(opened({ kind: 'hide' }), { code: 'QZ-DATA-ENDED', details: { reason: { en: /a key cannot be masked/ } } })
+})
