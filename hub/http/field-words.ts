@@ -98,6 +98,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   until: say('截止日期', 'last day'),
   atEnd: say('终止时已交付的数据：keep 保留，remove 删除', 'what becomes of delivered data at the end: keep or remove'),
   resources: say('所申请的各资源及其信息项', 'the resources that are asked for, each with its items'),
+  attachment: say('附件编号', 'number of the attachment'),
   cases: say('各件申请及所见版本', 'the applications, each with the revision that was seen'),
   revision: say('所见版本', 'the revision that was seen'),
   decision: say('决定', 'decision'),

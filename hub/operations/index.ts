@@ -1,6 +1,7 @@
 import { accessOperations } from './access.ts'
 import { agencyOperations } from './agencies.ts'
 import { applicationOperations } from './applications.ts'
+import { attachmentOperations } from './attachments.ts'
 import { catalogOperations } from './catalog.ts'
 import { correctionOperations } from './corrections.ts'
 import { credentialOperations } from './credentials.ts'
@@ -39,6 +40,7 @@ const own: readonly Operation[] = [
   ...peopleOperations,
   ...agencyOperations,
   ...applicationOperations,
+  ...attachmentOperations,
   ...catalogOperations,
   ...correctionOperations,
   ...credentialOperations,

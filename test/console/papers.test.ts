@@ -201,5 +201,32 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     await english.context.close()
   })
 
+  await t.test('returned, completed with a paper, submitted again', async (t) => {
+    const { id } = (await city.as('water', 'user').post('/applications', { ...asked, until: '2027-12-31' })).body
+    await city.as('water', 'user').post(`/applications/${id}/submit`)
+    await office.page.goto(`${origin}/applications/${id}`)
+    await act(office.page, '退回补正', () => office.page.fill('[role=dialog] #reason', '请附盖章的申请表'))
+    const { page, complaints } = user
+    await page.goto(origin)
+    await page.click(`main tbody a[href="/applications/${id}"]`)
+    await page.waitForSelector('.desk :text("待补正")')
+    t.match(await page.locator('main').innerText(), /请附盖章的申请表[^]*不计期限/)
+    const attach = (name: string, text: string) =>
+      page.setInputFiles('main input[type=file]', { name, mimeType: 'application/pdf', buffer: Buffer.from(text) })
+    await attach('不是.pdf', '<html>')
+    await page.waitForSelector('main .attachments [role=alert]')
+    await attach('申请表.pdf', '%PDF-1.7 stamped')
+    await page.waitForSelector('main .attachments li')
+    t.same(await barriers(page), [])
+    const [file] = await Promise.all([page.waitForEvent('download'), page.click('main .attachments li a')])
+    t.equal(file.suggestedFilename(), '申请表.pdf')
+    await act(page, '修改草稿', () => page.fill('[role=dialog] #basis', '防汛条例第七条第二款'))
+    t.match((await city.as('water', 'user').get(`/applications/${id}`)).body, { basis: /第二款/, until: '2027-12-31T16:00:00.000Z' })
+    await act(page, '提交')
+    await page.waitForSelector('.desk :text("待提供单位答复")')
+    await page.waitForSelector('main .attachments:not(:has(input))')
+    complaints.splice(0, Infinity, ...complaints.filter((line) => !/400/.test(line)))
+  })
+
   for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])
 })

@@ -1,4 +1,5 @@
 import { lockAgency, nameOfAgency } from './agencies.ts'
+import { documentLimit, documentType } from '../documents.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { notify } from '../../records/notices.ts'
@@ -15,25 +16,7 @@ export interface RulesVersion {
   putAt: Date
 }
 
-export const rulesLimit = 10 << 20
-
-/** The kinds of document that are taken, by the file name's end, and how such a file begins. */
-const documents: Record<string, { type: string; holds: (bytes: Buffer) => boolean }> = {
-  pdf: { type: 'application/pdf', holds: (bytes) => bytes.subarray(0, 1024).includes('%PDF-') },
-  docx: {
-    type: 'application/vnd.openxmlformats-officedocument.wordprocessingml.document',
-    holds: (bytes) => bytes.subarray(0, 4).equals(Buffer.from('PK\x03\x04')) && bytes.includes('word/'),
-  },
-  txt: { type: 'text/plain; charset=utf-8', holds: (bytes) => isUtf8Text(bytes) },
-}
-
-function isUtf8Text(bytes: Buffer): boolean {
-  try {
-    return !new TextDecoder('utf-8', { fatal: true }).decode(bytes).includes('\0')
-  } catch {
-    return false
-  }
-}
+export const rulesLimit = documentLimit
 
 /** Keeps a new version; those before it stay. Throws QZ-REQUEST-INVALID for anything but a PDF, DOCX or UTF-8 text. */
 export async function putRules(
@@ -43,18 +26,13 @@ export async function putRules(
   name: string,
   content: Buffer,
 ): Promise<RulesVersion> {
-  const document = documents[/\.(\w+)$/.exec(name)?.[1]?.toLowerCase() ?? '']
-  if (!document || content.length === 0 || !document.holds(content) || !/^[^/\\\p{C}]+$/u.test(name)) {
-    throw new QianzhiError('QZ-REQUEST-INVALID', {
-      reason: { zh: '只接受 PDF、DOCX 或 UTF-8 文本文件（.pdf .docx .txt）', en: 'only PDF, DOCX or UTF-8 text (.pdf .docx .txt)' },
-    })
-  }
+  const type = documentType(name, content, ['pdf', 'docx', 'txt'])
   return change(registry, async (query) => {
     await lockAgency(query, agency)
     const [put] = await query<{ version: number }>(
       `insert into agency_rules (agency, version, name, type, content, put_by, put_at)
        select $1, coalesce(max(version), 0) + 1, $2, $3, $4, $5, $6 from agency_rules where agency = $1 returning version`,
-      [agency, name, document.type, content, principal.actor, registry.clock()],
+      [agency, name, type, content, principal.actor, registry.clock()],
     )
     const details = { version: put!.version, name, bytes: content.length }
     await writeAudit(query, { ...actedBy(principal), act: 'agency.set-rules', object: `agency ${agency}`, details })

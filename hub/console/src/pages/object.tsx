@@ -14,6 +14,7 @@ import type { Place } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
+const Attachments = lazy(() => import('../parts/attachments.tsx'))
 const Paper = lazy(() => import('../parts/paper.tsx'))
 /** Of these there is a paper. */
 const onPaper = new Set(['application', 'order', 'declaration', 'evaluation'])
@@ -88,6 +89,11 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
         <section>
           <Facts line={data} kind={kind} members={Object.keys(data).filter((member) => !hidden.has(member) && !member.endsWith('Name'))} />
           <ItemsAsked read={data} found={found} />
+          {can(`${kind}.attachments`) && (
+            <Suspense>
+              <Attachments kind={kind} id={id} />
+            </Suspense>
+          )}
           {kind === 'application' && can('application.dossier') && (
             <Suspense fallback={<Waiting />}>
               <Dossier id={id} />
