@@ -25,7 +25,20 @@ export const sharing: readonly Section[] = [
           '批准全部或部分信息项，或写明理由驳回。批准后交换自动开始。',
           'Approve all items or some, or reject with a reason. Exchange begins by itself.',
         ],
+        [
+          '材料不全的退回补正，写明要补什么；期间不计办理期限。',
+          'Return for completion what is not complete, and say what is missing: no time counts meanwhile.',
+        ],
       ),
+      job(
+        t('补正被退回的申请', 'Complete what was returned'),
+        ['在工作台打开它，看理由，修改内容或添加附件。', 'Open it from your desk, read the reason, change it or attach a file.'],
+        ['再次提交；提供单位会重新被征求意见。', 'Submit it again; providers are asked again.'],
+      ),
+      job(t('打印申请表', 'Print the form'), [
+        '点“打印”，在纸件上签字盖章，扫描后作为附件添加。',
+        'Press “Print”; what is signed and stamped is scanned and attached.',
+      ]),
     ],
   },
   {
