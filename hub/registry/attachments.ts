@@ -31,7 +31,13 @@ const open = {
   correction: { flow: correctionFlow, states: { reported: ['withdraw', 'pass'], passed: ['answer'], answered: ['close'] } },
   declaration: {
     flow: declarationFlow,
-    states: { drafted: ['withdraw', 'sign'], reported: ['delegate'], delegated: ['settle'], escalated: ['settle'], noticed: ['acknowledge'] },
+    states: {
+      drafted: ['withdraw', 'sign'],
+      reported: ['delegate'],
+      delegated: ['settle'],
+      escalated: ['settle'],
+      noticed: ['acknowledge'],
+    },
   },
   order: { flow: orderFlow, states: { issued: ['issue', 'answer'], answered: ['close'], transferred: ['conclude'] } },
 } as const
@@ -69,7 +75,10 @@ export async function listAttachments(
   const { state } = await open[kind].flow.load(query, id)
   const relations = await relationsOf(query, kind, id)
   const may = [`${kind}.attach` as const, ...eventsIn(kind, state)]
-  return { items, open: may.length > 1 && allows(principal, may[0]!, relations) && may.slice(1).some((name) => allows(principal, name, relations)) }
+  return {
+    items,
+    open: may.length > 1 && allows(principal, may[0]!, relations) && may.slice(1).some((name) => allows(principal, name, relations)),
+  }
 }
 
 /** The operations of whom the case lies with in this state. */

@@ -103,7 +103,8 @@ function realExample({ example = {} }: Operation, things: Record<string, string>
 /** What is tried with one object of the operation's kind; `:id` stands for it. */
 function attempts({ name, method, path, query, body, upload }: Operation, example: object): Attempt[] {
   const url = apiPrefix + path.replace(':kind', 'agency').replace(':object', 'civil').replace(':period', '2026-Q4')
-  const needed = name === 'agency.set-rules' || name.endsWith('.attach') ? '?name=rules.txt' : name === 'resource.diff' ? '?from=1&to=1' : ''
+  const needed =
+    name === 'agency.set-rules' || name.endsWith('.attach') ? '?name=rules.txt' : name === 'resource.diff' ? '?from=1&to=1' : ''
   const json = { url: url + needed, type: 'application/json' }
   const tried: Attempt[] = []
   let place = 0

@@ -26,7 +26,10 @@ t.test('of an application: who may edit it puts them, who may read it reads them
   const { id } = (await user.post('/applications', asked)).body
   const path = `/applications/${id}`
   const basis = await put(user, path, '依据（盖章）.pdf', pdf)
-  t.match(basis, { status: 200, body: { name: '依据（盖章）.pdf', type: 'application/pdf', bytes: pdf.length, byName: user.principal.name } })
+  t.match(basis, {
+    status: 200,
+    body: { name: '依据（盖章）.pdf', type: 'application/pdf', bytes: pdf.length, byName: user.principal.name },
+  })
   for (const [name, content] of [
     ['表.docx', docx],
     ['照片.PNG', png],
@@ -78,7 +81,9 @@ t.test('of an application: who may edit it puts them, who may read it reads them
 
   await office.post(`${path}/approve`)
   t.match(await put(office, path, 'x.pdf', pdf), { status: 409, body: { code: 'QZ-STATE' } }, 'it is over')
-  const entries = await city.store.query<{ details: object }>(`select details from audit_entry where act = 'application.attach' order by id`)
+  const entries = await city.store.query<{ details: object }>(
+    `select details from audit_entry where act = 'application.attach' order by id`,
+  )
   t.equal(entries.length, 5)
   t.match(entries[0]!.details, { type: 'application/pdf', sha256: createHash('sha256').update(pdf).digest('hex') })
   t.notMatch(JSON.stringify(entries), /盖章/)
@@ -106,7 +111,12 @@ t.test('of every case: in its open states those take some with whom it lies, and
       }
       const closed = over.includes(state) || (kind === 'declaration' && state === 'returned')
       t.equal(answers.includes(200), !closed, `${kind} ${state}: ${closed ? 'over' : 'open'}`)
-      if (closed) t.same([...new Set(answers)].filter((status) => status !== 403), [409], `${kind} ${state}`)
+      if (closed)
+        t.same(
+          [...new Set(answers)].filter((status) => status !== 403),
+          [409],
+          `${kind} ${state}`,
+        )
     }
   }
 })
