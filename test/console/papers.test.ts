@@ -145,15 +145,23 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     await city.store.query(`update resource set share_modes = '{query,exchange}' where code = 'list.2'`)
     await page.click('main form [type=submit]')
     await page.waitForURL(/\/applications$/)
-    const made = (await city.as('water', 'user').get('/applications?text=防汛预案编制')).body.items as { resource: string; state: string; items: string[]; mode: string }[]
+    const made = (await city.as('water', 'user').get('/applications?text=防汛预案编制')).body.items as {
+      resource: string
+      state: string
+      items: string[]
+      mode: string
+    }[]
     const inOrder = made.toSorted((a, b) => (a.resource < b.resource ? -1 : 1))
-    t.same(inOrder.map(({ resource, state, items, mode }) => [resource, state, items, mode]), [
-      ['list.1', 'reviewing', ['code', 'name', 'street'], 'query'],
-      ['list.2', 'reviewing', ['code', 'name', 'street'], 'query'],
-      ['list.3', 'reviewing', ['code', 'name', 'street'], 'query'],
-      ['list.4', 'reviewing', ['code', 'name', 'street'], 'query'],
-      ['villages', 'consulting', ['code', 'name', 'street'], 'query'],
-    ])
+    t.same(
+      inOrder.map(({ resource, state, items, mode }) => [resource, state, items, mode]),
+      [
+        ['list.1', 'reviewing', ['code', 'name', 'street'], 'query'],
+        ['list.2', 'reviewing', ['code', 'name', 'street'], 'query'],
+        ['list.3', 'reviewing', ['code', 'name', 'street'], 'query'],
+        ['list.4', 'reviewing', ['code', 'name', 'street'], 'query'],
+        ['villages', 'consulting', ['code', 'name', 'street'], 'query'],
+      ],
+    )
     t.equal(await page.evaluate(`sessionStorage.getItem('qianzhi-basket')`), '[]')
     user.complaints.splice(0, Infinity, ...user.complaints.filter((line) => !/422/.test(line)))
   })
