@@ -26,6 +26,16 @@ export function renderPage(status: AgentStatus, language: Language): string {
   return new Page(status, language).whole().text
 }
 
+type Look = '' | 'held' | 'touched' | 'unknown'
+
+const looks = { '': { zh: '正常', en: 'flows' }, held: { zh: '停住', en: 'held' }, touched: { zh: '未全', en: 'not complete' }, unknown: { zh: '不明', en: 'not known here' } } as const
+
+const ends = [
+  { zh: '提供', en: 'provider' },
+  { zh: '平台', en: 'hub' },
+  { zh: '获取', en: 'receiver' },
+] as const
+
 interface Line {
   name: string
   place: string[]
@@ -157,11 +167,23 @@ class Page {
   #row({ name, place, line, facts }: Line): Html {
     const columns = columnsOf(facts)
     const where = [...new Set(place.filter((part) => part !== ''))].join(' · ')
+    // Its style puts a shape before the state, which is never a colour alone.
+    const state = line.state === 'held' || line.state === 'flowing' ? line.state : 'other'
+    const look = (tone: string | undefined, at: number) => (at === 0 ? `${tone ?? ''} is-${state}`.trim() : (tone ?? ''))
     return markup`<tr>
-        <th scope="row">${name}<br /><span class="muted">${where}</span></th>
-        ${columns.map(({ value, tone }) => markup`<td class="${tone ?? ''}">${this.#say(value)}</td>`)}
+        <th scope="row">${name}<br /><span class="muted">${where}</span>${this.#chain(line)}</th>
+        ${columns.map(({ value, tone }, at) => markup`<td class="${look(tone, at)}">${this.#say(value)}</td>`)}
       </tr>
       ${this.#more(facts, columns.length + 1)} ${this.#fault(line, columns.length + 1)}`
+  }
+
+  /** The sign of a line 链路条, as far as it is known here: the far end is told by the hub's console. */
+  #chain(line: SourceStatus | SinkStatus): Html {
+    const own: Look = line.state === 'held' ? 'held' : line.quarantine > 0 ? 'touched' : line.state === 'paused' ? 'unknown' : ''
+    const hub: Look = this.#status.hub.fault ? 'held' : this.#status.hub.answered ? '' : 'unknown'
+    const segments: Look[] = 'route' in line ? ['unknown', hub, own] : [own, hub, 'unknown']
+    const told = segments.map((look, at) => `${this.#say(ends[at]!)} ${this.#say(looks[look])}`).join(' \u25b8 ')
+    return markup`<span class="chain" role="img" aria-label="${told}" title="${told}">${segments.map((look) => markup`<i class="${look}"></i>`)}</span>`
   }
 
   /** What is known of the rest, below: as columns it would not fit. */

@@ -90,9 +90,9 @@ export function donePage(login: string): Page {
 <p class="good">${say({ zh: '账户可以使用了。', en: 'The account can be used.' })}</p>
 <p>${say({ zh: '登录名：', en: 'Login name: ' })}<strong>${login}</strong></p>
 <p>${say({
-      zh: '登录：以登录名和口令调用 POST /api/v1/session（见接口文档）。角色要求动态验证码的，首次登录后须先设置：POST /api/v1/me/factor。',
-      en: 'To sign in: POST /api/v1/session with login name and password (see the documentation). Where a role needs a second factor, set it up after signing in for the first time: POST /api/v1/me/factor.',
+      zh: '请以登录名和口令登录。角色要求动态验证码的，首次登录后先设置。',
+      en: 'Sign in with login name and password. Where a role needs a second factor it is set up after signing in for the first time.',
     })}</p>
-<p><a href="/docs">${say({ zh: '接口文档', en: 'The API and its documentation' })}</a></p>`,
+<p><a href="/">${say({ zh: '登录', en: 'Sign in' })}</a></p>`,
   }
 }

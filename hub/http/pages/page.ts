@@ -3,18 +3,18 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import { Html, markup } from '../../../protocol/markup.ts'
 import type { Language, LocalizedText } from '../../../protocol/localized.ts'
 
-/** Colours have a contrast of at least 4.5 on their ground, light and dark. */
+/** The console's paper and ink. Colours have a contrast of at least 4.5 on their ground, light and dark. */
 const style = `
-:root { color-scheme: light dark; --text: #1b1b1b; --ground: #fff; --line: #767c84; --muted: #51575e; --bad: #a80f1b; --good: #12692b; --link: #0b57a3; }
-@media (prefers-color-scheme: dark) { :root { --text: #e9ebee; --ground: #16191d; --line: #8b939c; --muted: #b2bac3; --bad: #ff9a9a; --good: #6fd58b; --link: #8cc0ff; } }
+:root { color-scheme: light dark; --text: #1c2126; --ground: #f7f6f3; --line: #767c84; --muted: #51575e; --bad: #b3261e; --good: #1d6b4a; --link: #1f4f86; }
+@media (prefers-color-scheme: dark) { :root { --text: #e9ebee; --ground: #15181c; --line: #8b939c; --muted: #b2bac3; --bad: #ff9a9a; --good: #6fd58b; --link: #8cc0ff; } }
 * { box-sizing: border-box; }
 body { margin: 0 auto; padding: 1rem 1.25rem 3rem; max-width: 44rem; background: var(--ground); color: var(--text);
   font: 1rem/1.6 system-ui, "Microsoft YaHei", "PingFang SC", "Noto Sans CJK SC", sans-serif; }
 header { display: flex; flex-wrap: wrap; gap: .25rem 1.5rem; align-items: baseline; justify-content: space-between; }
 h1 { font-size: 1.5rem; margin: .25rem 0; } a { color: var(--link); } .muted { color: var(--muted); } .good { color: var(--good); }
 .bad { color: var(--bad); border-left: 4px solid; padding-left: .75rem; }
-label { display: block; margin: 1rem 0 .25rem; } input, textarea { width: 100%; padding: .5rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 4px; }
-button { margin-top: 1.25rem; padding: .5rem 1.5rem; font: inherit; color: #fff; background: #0b57a3; border: 0; border-radius: 4px; cursor: pointer; }
+label { display: block; margin: 1rem 0 .25rem; } input, textarea { width: 100%; padding: .5rem; font: inherit; color: inherit; background: transparent; border: 1px solid var(--line); border-radius: 3px; }
+button { margin-top: 1.25rem; padding: .5rem 1.5rem; font: inherit; color: #fff; background: #1f4f86; border: 0; border-radius: 3px; cursor: pointer; }
 .wide { overflow-x: auto; } table { border-collapse: collapse; } th, td { padding: .25rem .75rem; border: 1px solid var(--line); text-align: left; vertical-align: top; }
 dl { display: grid; grid-template-columns: max-content 1fr; gap: .25rem 1.5rem; } dt { color: var(--muted); } dd { margin: 0; }
 :focus-visible { outline: 3px solid var(--link); outline-offset: 2px; } code { overflow-wrap: anywhere; }

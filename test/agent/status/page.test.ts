@@ -96,6 +96,20 @@ t.test('few columns, the rest below them and whole, names where they are known',
   t.notMatch(text, /最近扫描<\/th>/)
 })
 
+t.test('the sign of each line: this machine’s end, the hub, and the far end, which is not known here', async (t) => {
+  const signs = async (status: AgentStatus) => {
+    const { text } = await ask(await served(t, () => status, 'en'), '/')
+    return [...text.matchAll(/class="chain" role="img" aria-label="([^"]*)"/g)].map(([, told]) => told)
+  }
+  t.same(await signs(statusOf()), [
+    'provider not complete \u25b8 hub flows \u25b8 receiver not known here',
+    'provider held \u25b8 hub flows \u25b8 receiver not known here',
+    'provider not known here \u25b8 hub flows \u25b8 receiver not complete',
+  ])
+  const fault = told({ code: 'QZ-HUB-UNREACHABLE', zh: '连不上', en: 'unreachable', since: statusOf().time })
+  t.match((await signs(statusOf({ hub: { ...statusOf().hub, fault } })))[1], /hub held/)
+})
+
 t.test('shows every line, in Chinese by default, in English when asked', async (t) => {
   const page = await served(t)
   const zh = await ask(page, '/')
