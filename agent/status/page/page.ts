@@ -28,7 +28,12 @@ export function renderPage(status: AgentStatus, language: Language): string {
 
 type Look = '' | 'held' | 'touched' | 'unknown'
 
-const looks = { '': { zh: '正常', en: 'flows' }, held: { zh: '停住', en: 'held' }, touched: { zh: '未全', en: 'not complete' }, unknown: { zh: '不明', en: 'not known here' } } as const
+const looks = {
+  '': { zh: '正常', en: 'flows' },
+  held: { zh: '停住', en: 'held' },
+  touched: { zh: '未全', en: 'not complete' },
+  unknown: { zh: '不明', en: 'not known here' },
+} as const
 
 const ends = [
   { zh: '提供', en: 'provider' },
