@@ -86,6 +86,10 @@ function filterParameters(item: SharedItem): Parameter[] {
   })
 }
 
+function keyParameter(item: SharedItem): Parameter {
+  return { name: item.id, in: 'query', required: true, description: item.label, schema: valueSchema(item), example: exampleOf(item) }
+}
+
 export function describeResource(share: Share, address: string): object {
   const { resource, title, agencyName, items, table } = share
   const source = { agency: share.agency, agencyName, title, asOf: '2026-11-22T00:30:00.000Z' }
@@ -188,18 +192,7 @@ function describe({ path: resource, title, version, from, items, told }: Describ
         get: {
           operationId: 'readRow',
           summary: '按主键取一行 one row by its key',
-          parameters: [
-            ...keys.map((item): Parameter => ({
-              name: item.id,
-              in: 'query',
-              required: true,
-              description: item.label,
-              schema: valueSchema(item),
-              example: exampleOf(item),
-            })),
-            select,
-            ifNoneMatch,
-          ],
+          parameters: [...keys.map(keyParameter), select, ifNoneMatch],
           responses: {
             200: answer('这一行 the row', ref('Found'), {
               item: example,
@@ -239,6 +232,32 @@ function describe({ path: resource, title, version, from, items, told }: Describ
             410: {
               description: '不能接续，请清空后重新开始 cannot be continued: begin again',
               content: { 'application/problem+json': { schema: ref('Problem') } },
+            },
+            ...refusals,
+          },
+        },
+      },
+      [`/${resource}/proof`]: {
+        get: {
+          operationId: 'readProof',
+          summary: '某行所在的、由提供单位签名的批次 the signed batch that a row came in',
+          parameters: [
+            ...keys.filter(({ id }) => many && id === items[0]?.id).map(keyParameter),
+            {
+              name: 'position',
+              in: 'query',
+              required: true,
+              description: 'by-key 给出的 position the position that by-key gave',
+              schema: { type: 'string', pattern: '^[1-9][0-9]*/[1-9][0-9]*$' },
+              example: '3600000/12',
+            },
+          ],
+          responses: {
+            200: {
+              description: '批次，内含所授权、未脱敏的信息项 the batch, with the items that are granted and not masked',
+              content: {
+                'application/vnd.qianzhi.batch': { schema: { type: 'string', contentMediaType: 'application/vnd.qianzhi.batch' } },
+              },
             },
             ...refusals,
           },

@@ -75,7 +75,8 @@ void t.test('no door shows what is masked', async (t) => {
     t.equal((await user.get(`/queries/villages/rows${path}`)).status, 400, path)
   }
   t.match(await user.post('/queries/villages/check', { rows: [{ code: '441900003001', name: '岗贝社区' }] }), { status: 400 })
-  const document = (await call('/openapi.json')).json<{ components: { schemas: { Row: { properties: object } } } }>()
+  const document = (await call('/openapi.json')).json<{ paths: object; components: { schemas: { Row: { properties: object } } } }>()
+  t.match(document.paths, { '/villages/proof': { get: { parameters: [{ name: 'position' }] } } })
   t.match(document.components.schemas.Row.properties, { name: { description: /masked/ } })
 
   const tag = String((await call('')).headers['etag'])

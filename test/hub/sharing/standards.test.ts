@@ -298,8 +298,12 @@ void t.test('check, proof and description over a standard', async (t) => {
       schemas: { Row: { properties: { source: { type: 'string' }, name: { type: ['string', 'null'], description: /masked/ } } } },
     },
   })
-  const paths = ['', '/by-key', '/changes', '/check'].map((path) => `/standards/villages${path}`)
+  const paths = ['', '/by-key', '/changes', '/proof', '/check'].map((path) => `/standards/villages${path}`)
   t.same(Object.keys(document.paths), paths)
+  t.same(
+    document.paths['/standards/villages/proof'].get.parameters.map(({ name }: { name: string }) => name),
+    ['source', 'position'],
+  )
   t.notOk(JSON.stringify(document.paths[paths[0]!]).includes('"name.like"'), 'nothing is found by what one masks')
   const page = (await call('?limit=1')).json()
   t.same(
