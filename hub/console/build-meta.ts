@@ -6,24 +6,16 @@ import type { TObject, TSchema } from 'typebox'
 import { rights, type OperationName } from '../access/rights.ts'
 import { fieldWords } from '../http/field-words.ts'
 import { operationWords } from '../http/operation-words.ts'
+import { vocabulary } from '../http/vocabulary.ts'
 import { operations } from '../operations/index.ts'
 import type { Operation } from '../operations/operation.ts'
-import { objectNames } from '../records/refusals.ts'
-import { roles } from '../records/roles.ts'
-import { opennessStates } from '../registry/catalog/content.ts'
-import { valueNames } from '../registry/catalog/labels.ts'
-import { orderCauses } from '../registry/cases/orders.ts'
 import { workflows } from '../registry/workflows.ts'
 import type { Field, Meta, OperationMeta, WorkflowsMeta } from './meta-shape.ts'
 
 export function consoleMeta(): Meta {
   return {
     operations: Object.fromEntries(operations.map((operation) => [operation.name, describe(operation)])),
-    acts: Object.fromEntries(operationWords),
-    states: Object.fromEntries(workflows.map(({ name, states }) => [name, states])),
-    roles,
-    kinds: Object.fromEntries(Object.entries(objectNames).map(([kind, zh]) => [kind, { zh, en: kind }])),
-    values: { ...valueNames, cause: orderCauses, frequency: valueNames.cycle, entryOpenness: opennessStates },
+    ...vocabulary,
   }
 }
 

@@ -114,6 +114,8 @@ const common: Readonly<Record<string, LocalizedText>> = {
   supposed: say('可能掌握该数据的单位', 'the agency that may have it'),
   receiver: say('获取单位代码', 'code of the receiving agency'),
   provider: say('提供单位代码', 'code of the providing agency'),
+  format: say('json 为一页，xlsx 为符合条件的全部（至多 50000 条）', 'json: a page; xlsx: all that fits, up to 50,000 lines'),
+  language: say('文件的语言：zh、en', 'language of the file: zh, en'),
   frequency: say('更新频率', 'how often an update is due'),
   period: say('期间，如 2026-Q4', 'period such as 2026-Q4'),
   advice: say('改进意见', 'advice'),

@@ -9,6 +9,7 @@ import { roles, type Role } from '../records/roles.ts'
 
 /** What happens by the hub itself, by its own command line, or at doors that are no operations. */
 const ownEvents: Record<string, LocalizedText> = {
+  'list.export': { zh: '导出列表', en: 'export a list' },
   'application.ask': { zh: '征求提供单位意见', en: 'ask the provider' },
   'application.proceed': { zh: '转市电子政务办审核', en: 'pass on to the office' },
   'correction.settle': { zh: '自行了结（更正）', en: 'settle by itself (correction)' },

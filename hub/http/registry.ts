@@ -9,9 +9,10 @@ import { relationsOf } from '../access/relations.ts'
 import { principalOf } from '../access/sessions.ts'
 import type { AccessRules } from '../access/settings.ts'
 import { withNames } from '../operations/names.ts'
-import { FileAnswer, type Operation } from '../operations/operation.ts'
+import { FileAnswer, type Call, type Operation } from '../operations/operation.ts'
 import type { Services } from '../operations/services.ts'
 import type { Registry } from '../records/registry.ts'
+import { isList, listFile } from './list-file.ts'
 import { documentation, routeSchema } from './openapi.ts'
 import { problemOf } from './refusals.ts'
 import type { Api } from './server.ts'
@@ -80,7 +81,7 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
     reply.raw.once('close', () => gone.abort())
     const agencyScope = reachOf(principal, operation.name).has('any') ? null : principal.agency
     const seen = seenBy(request)
-    const value = await operation.run({
+    const call: Call = {
       registry,
       services,
       principal,
@@ -91,7 +92,9 @@ function addRoute(app: FastifyInstance, registry: Registry, services: Services, 
       seen,
       told: (error) => problemOf(error, request).detail,
       signal: gone.signal,
-    })
+    }
+    const asFile = isList(operation) && (query as { format?: string }).format === 'xlsx'
+    const value = asFile ? await listFile(operation, call) : await operation.run(call)
     void reply.header('cache-control', 'no-store')
     if (typeof value === 'object' && value && 'revision' in value) void reply.header('etag', `"${String(value.revision)}"`)
     if (!(value instanceof FileAnswer)) return withNames(registry.store.query, value ?? {}, operation.rows)

@@ -9,7 +9,7 @@ import { keepResource } from '../registry/catalog/resource-keeping.ts'
 import { facetNames, findInCatalog, suggest } from '../registry/catalog/finding.ts'
 import { listResources, resourceList } from '../registry/catalog/resource-list.ts'
 import { catalogOrders } from '../registry/catalog/search.ts'
-import { pageOf, queryOf, several } from '../records/listing.ts'
+import { fileQuery, pageOf, queryOf, several } from '../records/listing.ts'
 import { resourceFlow } from '../registry/publishing/resource-workflow.ts'
 import { Diff, Entry, Version } from './catalog-shapes.ts'
 import { edit, eventOperations, reading } from './events.ts'
@@ -79,6 +79,7 @@ export const catalogOperations: readonly Operation[] = [
         sort: Type.Optional(Type.Enum([...catalogOrders])),
         after: Type.Optional(Type.String({ maxLength: 2000 })),
         limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
+        ...fileQuery,
       },
       closed,
     ),

@@ -2,7 +2,7 @@ import { Type, type TObject } from 'typebox'
 import { dayOf, requireDay } from '../records/calendar.ts'
 import { readFlows } from '../lines/flows.ts'
 import { conditions, segments } from '../lines/line.ts'
-import { Total } from '../records/listing.ts'
+import { fileQuery, Total } from '../records/listing.ts'
 import type { LineDeps } from '../lines/lines.ts'
 import { listLines } from '../lines/list.ts'
 import { groupings, readStatistics, type Statistic } from '../lines/statistics.ts'
@@ -65,6 +65,7 @@ const LineQuery = Type.Object(
     text: Type.Optional(Type.String({ maxLength: 200 })),
     after: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
+    ...fileQuery,
   },
   closed,
 )

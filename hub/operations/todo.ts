@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { pageOf } from '../records/listing.ts'
+import { fileQuery, pageOf } from '../records/listing.ts'
 import { roleNames } from '../records/roles.ts'
 import { caseKinds, countTodo, listOpenCases, listTodo, urgencies, type OpenCase } from '../registry/todo/open-cases.ts'
 import { operation, type Call, type Operation } from './operation.ts'
@@ -40,6 +40,7 @@ const Filter = Type.Object(
     id: Type.Optional(Type.String({ minLength: 1, maxLength: 200 })),
     after: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
     limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]?|100)$' })),
+    ...fileQuery,
   },
   closed,
 )

@@ -91,6 +91,9 @@ export function several(choices: readonly string[]) {
   return Type.String({ pattern: `^${one}(?:,${one})*$`, maxLength: 1000, examples: [...choices] })
 }
 
+/** A list as a file, in a language: all that the filters find, not a page of it. */
+export const fileQuery = { format: Type.Optional(Type.Enum(['json', 'xlsx'])), language: Type.Optional(Type.Enum(['zh', 'en'])) }
+
 /** The shape of what may be asked of a list. */
 export function queryOf({ filters, sorts }: Pick<Listing, 'filters' | 'sorts'>): TObject<Record<string, TOptional<TString>>> {
   const orders = Object.keys(sorts).flatMap((member) => [member, `-${member}`])
@@ -100,6 +103,7 @@ export function queryOf({ filters, sorts }: Pick<Listing, 'filters' | 'sorts'>):
       sort: Type.Optional(Type.Enum(orders)),
       after: Type.Optional(Type.String({ minLength: 1, maxLength: 2000 })),
       limit: Type.Optional(Type.String({ pattern: '^(?:[1-9][0-9]{0,2}|1000)$' })),
+      ...fileQuery,
     },
     { additionalProperties: false },
   ) as unknown as TObject<Record<string, TOptional<TString>>>

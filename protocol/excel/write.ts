@@ -31,7 +31,7 @@ export interface WrittenSheet {
 
 /** Rows to which formats and lists of a template reach, filled or not. */
 const templateRows = 10_000
-const formats = { text: '@', date: 'yyyy-mm-dd', number: 'General', moment: 'yyyy-mm-dd hh:mm:ss', time: 'hh:mm:ss' }
+export const formats = { text: '@', date: 'yyyy-mm-dd', number: 'General', moment: 'yyyy-mm-dd hh:mm:ss', time: 'hh:mm:ss' }
 
 /**
  * An .xlsx file: of each sheet a header row and the rows behind it. A text never becomes a formula, whatever it begins with, and comes
@@ -72,7 +72,8 @@ function writeSheet(book: WorkbookWriter, { name, columns, rows, frozen = true }
 /** At most fifteen digits and a point: what a workbook keeps and shows as it is. */
 const plainNumber = /^(?=-?[\d.]{1,15}$)-?\d+(?:\.\d+)?$/
 
-function stored(value: string | null, format: keyof typeof formats): string | number | Date | null {
+/** A text as a cell of a format holds it. */
+export function stored(value: string | null, format: keyof typeof formats): string | number | Date | null {
   if (value === null) return null
   // Before that day the serial numbers of programs differ by the leap day that 1900 did not have.
   if (format === 'date' && value >= '1900-03-01' && valueFault({ type: 'date' }, value) === undefined) return new Date(`${value}T00:00:00Z`)

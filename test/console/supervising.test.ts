@@ -1,4 +1,6 @@
 /** Supervising in the browser: figures drawn and as a table, the board of duties, and the way from a number to an order. */
+import { buffer } from 'node:stream/consumers'
+import { Workbook } from '@cj-tech-master/excelts'
 import t from 'tap'
 import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
 import { publishedAt, villages } from '../hub/office.ts'
@@ -28,6 +30,13 @@ t.test('from a number of the board over its list to an order that knows what it 
   await page.waitForURL(/\/duties\?agency=civil&period=2026-W46&state=overdue$/)
   await page.waitForSelector('main:not(:has(.board)) tbody tr[data-row-key]')
   t.equal(await page.locator('main tbody tr[data-row-key]').count(), 1)
+  const download = page.waitForEvent('download')
+  await page.click('.filters a:has-text("导出")')
+  const file = await download
+  t.match(file.suggestedFilename(), /^数据更新义务.*\.xlsx$/)
+  const book = new Workbook()
+  await book.xlsx.load(await buffer(await file.createReadStream()))
+  t.equal(book.worksheets[0]!.rowCount, 2, 'the heading, and what the filter shows')
   await page.click('main tbody a:has-text("责令改正")')
   await page.waitForSelector('[role=dialog] #agency')
   const filled = await page.evaluate<string[]>(`['agency', 'resource', 'text'].map((id) => document.querySelector('[role=dialog] #' + id).value)`) // prettier-ignore

@@ -2,7 +2,7 @@ import { useInfiniteQuery } from '@tanstack/react-query'
 import { Button, Table } from 'antd'
 import { useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
-import { call } from '../api.ts'
+import { addressOf, call } from '../api.ts'
 import { nameOf, plain } from '../fields.ts'
 import { operations, verbOf } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
@@ -22,11 +22,11 @@ interface Page {
 }
 
 /** What is no filter: where a page begins, and in which order lines come. */
-const paging = new Set(['sort', 'after', 'limit'])
+const paging = new Set(['sort', 'after', 'limit', 'format', 'language'])
 
 /** Lines of a kind: filters in one row and the order of a column, which the address keeps; how many there are; page after page. */
 export default function ListPage({ place }: { place: Place }) {
-  const { say } = useWords()
+  const { say, language } = useWords()
   const { can, everywhere } = useSession()
   const navigate = useNavigate()
   const [search, setSearch] = useSearchParams()
@@ -80,6 +80,11 @@ export default function ListPage({ place }: { place: Place }) {
           />
         ))}
         {data && <Count total={data.pages[0]!.total} />}
+        {data && query.some(({ name }) => name === 'format') && (
+          <a href={addressOf(place.list, { query: { ...asked, format: 'xlsx', language } })} download>
+            {say(t('导出', 'Export'))}
+          </a>
+        )}
         {place.begin && can(place.begin.right) && (
           <Button type="primary" onClick={() => void navigate(place.begin!.address)}>
             {say(place.begin.name)}
