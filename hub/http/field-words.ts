@@ -114,8 +114,6 @@ const common: Readonly<Record<string, LocalizedText>> = {
   supposed: say('可能掌握该数据的单位', 'the agency that may have it'),
   receiver: say('获取单位代码', 'code of the receiving agency'),
   provider: say('提供单位代码', 'code of the providing agency'),
-  format: say('json 为一页，xlsx 为符合条件的全部（至多 50000 条）', 'json: a page; xlsx: all that fits, up to 50,000 lines'),
-  language: say('文件的语言：zh、en', 'language of the file: zh, en'),
   frequency: say('更新频率', 'how often an update is due'),
   period: say('期间，如 2026-Q4', 'period such as 2026-Q4'),
   advice: say('改进意见', 'advice'),
@@ -177,6 +175,13 @@ const common: Readonly<Record<string, LocalizedText>> = {
   rows: say('各行：主键和要核验的值', 'rows: the key and the values to be checked'),
 }
 
+/** Of lists, which come as files, too. */
+const ofLists: Readonly<Record<string, LocalizedText>> = {
+  format: say('json 为一页，xlsx 为符合条件的全部（至多 50000 条）', 'json: a page; xlsx: all that fits, up to 50,000 lines'),
+  language: say('文件的语言：zh、en', 'language of the file: zh, en'),
+}
+const aList = /^(?:[\w-]+\.list|catalog\.search|supply\.batches)$/
+
 const ofItems: Readonly<Record<string, LocalizedText>> = itemFieldNames
 
 /** What a member holds; `within` tells the members of an item from those of what has items. */
@@ -185,5 +190,5 @@ export function fieldWords(operation: string, member: string, within: string | u
   if (within === 'dictionary' && member === 'value') return say('可取的值', 'a value that it may have')
   if (within === 'dictionary' && member === 'label') return say('该值的含义', 'what the value means')
   if (within === 'check' && member === 'kind') return say('校验哪种标识', 'which identifier it checks')
-  return ofOperation[`${operation} ${member}`] ?? common[member]
+  return ofOperation[`${operation} ${member}`] ?? (aList.test(operation) ? ofLists[member] : undefined) ?? common[member]
 }
