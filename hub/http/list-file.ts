@@ -22,7 +22,8 @@ type Shape = TSchema & { properties?: Record<string, Shape>; items?: Shape; anyO
 
 /** A list of one shape, of which a file can be asked. */
 export function isList({ query, answer }: Operation): boolean {
-  const members = (answer as Shape | undefined)?.properties ?? {}
+  const shape: Shape | undefined = answer
+  const members = shape?.properties ?? {}
   return query !== undefined && 'format' in query.properties && 'next' in members && 'items' in members
 }
 

@@ -36,7 +36,7 @@ export async function readBoard(
   const items = [...Map.groupBy(rows, (row) => row.agency)].map(([code, cells]) => ({
     agency: code,
     ...(Object.fromEntries(states.map((state) => [state, cells.reduce((sum, cell) => sum + cell[state], 0)])) as unknown as DutyCounts),
-    cells: cells.map(({ agency: _, ...cell }) => cell),
+    cells: cells.map(({ agency: _agency, ...cell }) => cell),
   }))
   return { periods, items: items.toSorted((a, b) => b.overdue - a.overdue || (a.agency < b.agency ? -1 : 1)) }
 }
