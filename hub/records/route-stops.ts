@@ -106,5 +106,5 @@ const becauseSql = `case when g.state = 'active' and r.state <> 'active' then r.
 export const stoppedSql = `${becauseSql} as reason, stop.at as since, stop.by`
 export const stoppedJoin = `left join lateral (
     select h.at, (select name from agency where code = h.agency) as by from history h
-    where h.workflow = 'grant' and h.object = g.id and h.to_state = g.state and h.from_state is distinct from h.to_state
-    order by h.id desc limit 1) stop on g.state <> 'active'`
+    where g.state <> 'active' and h.workflow = 'grant' and h.object = g.id and h.to_state = g.state and h.from_state is distinct from h.to_state
+    order by h.id desc limit 1) stop on true`

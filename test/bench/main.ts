@@ -14,6 +14,7 @@ const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Pr
   share: () => import('./share.ts'),
   folder: () => import('./folder.ts'),
   'sent-rows': () => import('./sent-rows.ts'),
+  console: () => import('./console.ts'),
 }
 
 export interface BenchOptions {
