@@ -83,7 +83,12 @@ async function tokenOf(url: string, login: string): Promise<string> {
 
 async function ask(url: string, token: string, path: string, method: 'GET' | 'POST' = 'GET'): Promise<any> {
   const headers = { authorization: `Bearer ${token}`, ...(method === 'POST' && { 'content-type': 'application/json' }) }
-  const { statusCode, body } = await request(`${url}/api/v1${path}`, { method, headers, ...(method === 'POST' && { body: '{}' }), dispatcher: insecure })
+  const { statusCode, body } = await request(`${url}/api/v1${path}`, {
+    method,
+    headers,
+    ...(method === 'POST' && { body: '{}' }),
+    dispatcher: insecure,
+  })
   const text = await body.text()
   if (statusCode !== 200) throw new Error(`${path}: ${statusCode} ${text}`)
   return JSON.parse(text)
