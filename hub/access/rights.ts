@@ -82,6 +82,7 @@ export const rights = {
   'classification.add': { office: 'any' },
   'resource.list': { ...ownAgency, secrecy: 'any', ...watching },
   'resource.read': { everybody: 'any' },
+  'resource.agent-config': { registrar: 'provider', reviewer: 'provider', 'agency-it': 'provider', office: 'any' },
   'resource.versions': { everybody: 'any' },
   'resource.diff': { everybody: 'any' },
   'resource.withdraw': { reviewer: 'provider' },
@@ -191,6 +192,7 @@ export const rights = {
   'webhook.end': { user: 'receiver', 'agency-it': 'receiver', office: 'any' },
   'webhook.replay': { user: 'receiver', 'agency-it': 'receiver', office: 'any' },
   'grant.limits': { office: 'any' },
+  'grant.agent-config': { user: 'receiver', 'agency-it': 'receiver', office: 'any' },
   'grant.masks': { user: 'receiver', 'agency-it': 'receiver', registrar: 'provider', reviewer: 'provider', ...watching },
   'grant.mask': { office: 'any', reviewer: 'provider' },
 

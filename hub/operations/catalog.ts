@@ -1,3 +1,4 @@
+import { sourceLines } from '../registry/agent-config.ts'
 import { Type } from 'typebox'
 import { diffVersions, listVersions, requireEntry } from '../registry/catalog/catalog.ts'
 import { opennessStates, shareModes, sharings, updateCycles } from '../registry/catalog/content.ts'
@@ -209,6 +210,16 @@ export const catalogOperations: readonly Operation[] = [
     params: ById,
     answer: Type.Object({ items: Type.Array(Version) }),
     run: async ({ registry, params }) => ({ items: await listVersions(registry.store.query, params.id) }),
+  }),
+  operation({
+    name: 'resource.agent-config',
+    method: 'GET',
+    path: '/resources/:id/agent-config',
+    objectKind: 'resource',
+    text: { zh: '资源在前置机代理配置中的内容（sources）', en: 'what stands of a resource in the configuration of its agent (`sources`)' },
+    params: ById,
+    answer: Type.Object({ yaml: Type.String() }),
+    run: ({ registry, params }) => sourceLines(registry, params.id),
   }),
   operation({
     name: 'resource.diff',

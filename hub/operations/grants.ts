@@ -1,6 +1,7 @@
 import { Type } from 'typebox'
 import { explainGrantRoutes, findGrants, grantList, readGrant } from '../registry/grants/grant-queries.ts'
 import { grantFlow } from '../registry/grants/grant-workflow.ts'
+import { sinkLines } from '../registry/agent-config.ts'
 import { eventOperations, reading } from './events.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
 import { operation, type Operation } from './operation.ts'
@@ -67,6 +68,16 @@ export const grantOperations: readonly Operation[] = [
     params: ById,
     answer: Type.Object({ items: Type.Array(Type.Object({})) }),
     run: async ({ registry, services, params }) => ({ items: await explainGrantRoutes(registry, params.id, services.explain) }),
+  }),
+  operation({
+    name: 'grant.agent-config',
+    method: 'GET',
+    path: '/grants/:id/agent-config',
+    objectKind: 'grant',
+    text: { zh: '授权在前置机代理配置中的内容（sinks）', en: 'what stands of a grant in the configuration of its agent (`sinks`)' },
+    params: ById,
+    answer: Type.Object({ yaml: Type.String() }),
+    run: ({ registry, params }) => sinkLines(registry, params.id),
   }),
   ...eventOperations(grantFlow, '/grants', Grant, {
     suspend: { text: { zh: '暂停', en: 'suspend' }, ...reason },

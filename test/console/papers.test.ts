@@ -237,5 +237,23 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     complaints.splice(0, Infinity, ...complaints.filter((line) => !/400/.test(line)))
   })
 
+  await t.test('what an agent’s configuration is to say stands beside the resource, to be copied', async (t) => {
+    const { page, complaints, context } = await console.open('civil', 'agency-it')
+    await page.goto(`${origin}/resources/list.1`)
+    await page.waitForSelector('.agent-config pre')
+    t.equal(await page.locator('.agent-config pre').innerText(), 'sources:\n  - resource: list.1\n    database: front\n    table: list_1\n')
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.click('.agent-config .ant-typography-copy')
+    await page.waitForSelector('.agent-config .ant-typography-copy-success')
+    t.match(await page.evaluate('navigator.clipboard.readText()'), /^sources:/)
+    t.same(await barriers(page), [])
+    await page.goto(`${origin}/resources/villages`)
+    await page.waitForSelector('main .desk')
+    await settled(page)
+    t.equal(await page.locator('.agent-config').count(), 0, 'people enter it')
+    t.same(complaints, [])
+    await context.close()
+  })
+
   for (const { complaints } of [office, reviewer, user]) t.same(complaints, [])
 })

@@ -24,6 +24,8 @@ interface Session {
   can: (operation: string) => boolean
   /** Whether they may do it everywhere, not to what is their agency's alone. */
   everywhere: (operation: string) => boolean
+  /** Whether they may do it with what is an agency's, or everywhere. */
+  may: (operation: string, agency: unknown) => boolean
 }
 
 const Context = createContext<Session | undefined>(undefined)
@@ -57,11 +59,9 @@ export function SessionGate({ children }: { children: ReactNode }) {
   const { me, can } = data
   if (me.due === 'password') return <PasswordPage done={again} />
   if (me.due === 'factor') return <FactorPage done={again} />
-  return (
-    <Context value={{ me, can: (operation) => operation in can, everywhere: (operation) => (can[operation] ?? []).includes('any') }}>
-      {children}
-    </Context>
-  )
+  const everywhere = (operation: string) => (can[operation] ?? []).includes('any')
+  const may = (operation: string, agency: unknown) => everywhere(operation) || (operation in can && agency === me.agency)
+  return <Context value={{ me, can: (operation) => operation in can, everywhere, may }}>{children}</Context>
 }
 
 export function useSession(): Session {

@@ -25,6 +25,8 @@ export interface NewRegistration {
   content?: DraftContent
   /** The table that it is drafted from. */
   origin?: string
+  /** Of that table: the column of each item. */
+  columns?: Readonly<Record<string, string>>
 }
 
 /** Begins a registration for the caller's agency. Throws QZ-CONFLICT where one is open, QZ-NOT-FOUND, QZ-STATE, QZ-REQUEST-INVALID. */
@@ -48,8 +50,8 @@ export async function insertRegistration(
   const standard = wanted.standard ?? entry?.standard ?? null
   const content = await firstContent(query, code, entry, wanted)
   const [row] = await query<{ id: string }>(
-    `insert into registration (agency, resource, base, content, standard, demand, drafted_by, drafted_at, created_at, origin)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9) returning id`,
+    `insert into registration (agency, resource, base, content, standard, demand, drafted_by, drafted_at, created_at, origin, columns)
+     values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10) returning id`,
     [
       agency,
       code,
@@ -60,6 +62,7 @@ export async function insertRegistration(
       principal.actor,
       now,
       wanted.origin ?? null,
+      wanted.columns ? JSON.stringify(wanted.columns) : null,
     ],
   )
   const { id } = row!

@@ -73,7 +73,7 @@ export async function proposeFromTable(asking: Asking, { agent: named, database,
     if (open) return { registration: open, standing: true }
     const agents = await query('select from agent where agency = $1 and state = $2', [agency, 'active'])
     const content = { ...contentOf(found, title ?? (firstLine(found.comment) || table)), ...(agents.length > 1 && { producer: agent }) }
-    const wanted = { content, origin, ...(resource !== undefined && { resource }) }
+    const wanted = { content, origin, columns: columnsOf(found.columns), ...(resource !== undefined && { resource }) }
     return { registration: await insertRegistration(query, principal, agency, wanted, registry.clock()), standing: false }
   })
   const left = found.columns.filter(({ type }) => !type).map(({ column, native }) => ({ column, native }))
@@ -168,6 +168,11 @@ function idsOf(columns: readonly ProposedColumn[]): Map<string, string> {
     ids.set(column, id)
   })
   return ids
+}
+
+/** By item id: the columns that are items. */
+function columnsOf(columns: readonly ProposedColumn[]): Record<string, string> {
+  return Object.fromEntries([...idsOf(columns.filter(({ type }) => type))].map(([column, id]) => [id, column]))
 }
 
 /** Undefined where nothing of a name can stand in an identifier. */

@@ -14,6 +14,7 @@ import type { Place } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
+const AgentConfig = lazy(() => import('../parts/agent-config.tsx'))
 const Attachments = lazy(() => import('../parts/attachments.tsx'))
 const Paper = lazy(() => import('../parts/paper.tsx'))
 /** Of these there is a paper. */
@@ -71,7 +72,7 @@ const belongings: Readonly<Record<string, readonly Belonging[]>> = {
 export default function ObjectPage({ kind, place }: { kind: string; place: Place }) {
   const { say } = useWords()
   const { id = '' } = useParams()
-  const { can } = useSession()
+  const { can, may } = useSession()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', kind, id],
     queryFn: ({ signal }) => call<Read>(`${kind}.read`, { at: { id }, signal }),
@@ -97,6 +98,11 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
           {kind === 'application' && can('application.dossier') && (
             <Suspense fallback={<Waiting />}>
               <Dossier id={id} />
+            </Suspense>
+          )}
+          {kind === 'grant' && data['mode'] === 'exchange' && may('grant.agent-config', data['agency']) && (
+            <Suspense>
+              <AgentConfig kind="grant" id={id} />
             </Suspense>
           )}
           <Belongings all={kind === 'grant' && data['mode'] !== 'api' ? [] : (belongings[kind] ?? [])} id={id} />

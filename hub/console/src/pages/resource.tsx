@@ -4,6 +4,7 @@ import { Link, useNavigate, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { entryName } from '../catalog-fields.ts'
 import { valueText } from '../fields.ts'
+import AgentConfig from '../parts/agent-config.tsx'
 import { BasketButton } from '../parts/basket-button.tsx'
 import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { Desk } from '../parts/desk.tsx'
@@ -47,7 +48,7 @@ const told = [
 export default function ResourcePage() {
   const { say } = useWords()
   const { id = '' } = useParams()
-  const { me, can } = useSession()
+  const { me, can, may } = useSession()
   const navigate = useNavigate()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', 'resource', id],
@@ -79,6 +80,7 @@ export default function ResourcePage() {
           </dl>
           <h2>{say(t('信息项', 'Items'))}</h2>
           <ItemTable items={items} />
+          {content['supplyMode'] === 'front-end' && may('resource.agent-config', data.agency) && <AgentConfig kind="resource" id={id} />}
           {own && <Belongings all={brought} id={id} />}
           <Belongings all={versions} id={id} />
         </section>

@@ -97,6 +97,8 @@ t.test('a table becomes a draft that lacks only what no table can say', async (t
     notes: [],
     registration: { state: 'draft', resource: 'civil-0001' },
   })
+  const [drafted] = await city.store.query<{ columns: object }>('select columns from registration where id = $1', [body.registration.id])
+  t.match(drafted!.columns, { item_3: '证件类型' }, 'the columns that its items were')
   const { content } = body.registration
   t.match(content, { title: '人员', table: 'person', subject: 'person', licence: false, supplyMode: 'front-end' })
   t.notOk(content.producer, 'the only agent needs no naming')
