@@ -54,7 +54,7 @@ export default function Attachments({ kind, id }: { kind: string; id: string }) 
       {failed !== undefined && <Failed error={failed} />}
       {data.open && (
         <label>
-          {say(t('添加附件（PDF、DOCX、JPG、PNG，至多 10 MB）', 'Attach a file (PDF, DOCX, JPG, PNG; at most 10 MB)'))}{' '}
+          {say(t('添加附件', 'Attach a file'))} <span className="muted">PDF, DOCX, JPG, PNG; 10 MB</span>{' '}
           <input
             type="file"
             accept=".pdf,.docx,.jpg,.jpeg,.png"
