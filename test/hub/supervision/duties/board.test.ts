@@ -82,6 +82,14 @@ t.test('each number is what plain SQL and the list say; the worst comes first; e
       t.ok(items.every((duty: any) => duty.period === period && duty.state === state))
     }
   }
+  const reading = await city.store.transaction(async (query) => {
+    const marksRead = async () => (await query<{ rows: number }>(`select (seq_tup_read + idx_tup_fetch)::int as rows from pg_stat_xact_user_tables where relname = 'duty_mark'`))[0]!.rows
+    await query('set local enable_seqscan = off')
+    const before = await marksRead()
+    await query(`insert into duty_mark (resource, period, mark, agency, ends, at) values ('civil-1', '2026-11-22', 'updated', 'civil', '2026-11-22', now())`)
+    return (await marksRead()) - before
+  }) // prettier-ignore
+  t.ok(reading < 20, `${reading} marks are read to count one`)
   const own = (await city.as('civil', 'registrar').get('/duties/board?agency=water')).body
   t.same(own.items.map(({ agency }: any) => agency), ['civil']) // prettier-ignore
   t.equal((await office.get('/duties?period=2026-W99')).status, 400)
