@@ -12,8 +12,8 @@ export interface LicenceLine {
   source: Client
   target: Client
   /** Waits for the licence of this number at the receiver. */
-  arrived(id: number, seconds: number): Promise<void>
-  stop(): Promise<void>
+  arrived: (id: number, seconds: number) => Promise<void>
+  stop: () => Promise<void>
 }
 
 export async function startLicenceLine(): Promise<LicenceLine> {

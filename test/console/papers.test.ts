@@ -219,6 +219,7 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     await page.goto(origin)
     await page.click(`main tbody a[href="/applications/${id}"]`)
     await page.waitForSelector('.desk :text("待补正")')
+    await settled(page)
     t.match(await page.locator('main').innerText(), /请附盖章的申请表[^]*不计期限/)
     const attach = (name: string, text: string) =>
       page.setInputFiles('main input[type=file]', { name, mimeType: 'application/pdf', buffer: Buffer.from(text) })
