@@ -20,9 +20,10 @@ const lock = 7_140_007
 
 /**
  * One pass over update duties and deadlines. Each step is a transaction by itself that begins where the last one ended, so that a pass may
- * be killed anywhere and be made again, and every warning and mark is given once.
+ * be killed anywhere and be made again, and every warning and mark is given once. It ends between two steps where it is to stop: a hub that
+ * was away for long has many days to judge.
  */
-export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps): Promise<void> {
+export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps, signal?: AbortSignal): Promise<void> {
   const step = <T>(work: (query: Query, rules: Rules) => Promise<T>): Promise<T> =>
     store.transaction(async (query) => {
       await query('select pg_advisory_xact_lock($1)', [lock])
@@ -30,13 +31,14 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps):
     })
   const now = clock()
   await catchUp()
-  for (let more = true; more;) {
+  for (let more = true; more && !signal?.aborted;) {
     more = await step(async (query, rules) => {
       const day = await dayToJudge(query, now)
       if (day !== undefined) await judgeDay(query, rules, day, now)
       return day !== undefined
     })
   }
+  if (signal?.aborted) return
   await step((query, rules) => warnOfDuties(query, rules, now))
   await step((query, rules) => recountDeadlines(query, rules, now))
   await step((query) => markMissed(query, now))
@@ -50,7 +52,7 @@ export async function startSupervision(deps: SupervisionDeps): Promise<Rounds<vo
   await deps.store.transaction(async (query) => recountDeadlines(query, await readRules(query), deps.clock(), { all: true }))
   return startRounds({
     intervalMs: deps.settings.everySeconds * 1000,
-    round: () => superviseOnce(deps),
+    round: (signal) => superviseOnce(deps, signal),
     failed: (error) => deps.logger.warn({ err: error }, 'supervision failed, tries again'),
   })
 }

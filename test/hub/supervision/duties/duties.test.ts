@@ -67,6 +67,17 @@ const marks = ({ store }: Office) =>
 const told = async ({ store }: Office, reader = registrar) =>
   (await listNotices(store.query, reader, { limit: '200' })).items.map(({ kind }) => kind)
 
+void t.test('a pass that is to stop ends with the day it judges; the next one goes on from there', async (t) => {
+  const hub = await openDuty(t, 'daily', '2026-11-01T10:00')
+  hub.now = at('2026-11-10T09:00')
+  const ending = new AbortController()
+  const store: SupervisionDeps['store'] = { ...hub.store, transaction: (work) => hub.store.transaction(work).finally(() => ending.abort()) }
+  await superviseOnce({ ...partsOf(hub), store }, ending.signal)
+  t.equal(await dayToJudge(hub.store.query, hub.now), '2026-11-02')
+  await superviseOnce(partsOf(hub))
+  t.equal(await dayToJudge(hub.store.query, hub.now), undefined)
+})
+
 void t.test('an update on the tenth is in time, on the eleventh it is late', async (t) => {
   for (const [day, expected] of [
     ['2026-12-31', 'overdue'],
