@@ -47,7 +47,9 @@ t.test('an agent killed and started again, rows on their way, a hub that restart
     await receiver.program.end('SIGKILL')
     await until('its line is held on the map', async () => {
       // As if it had been silent for nearly as long as an agent may be; what it told last may be written after it has ended.
-      await store.query(`update agent set last_seen = now() - interval '63 seconds' where id = '${receiver.id}' and last_seen > now() - interval '63 seconds'`)
+      await store.query(
+        `update agent set last_seen = now() - interval '63 seconds' where id = '${receiver.id}' and last_seen > now() - interval '63 seconds'`,
+      )
       return (await page.locator('main .curve.held .cross').count()) > 0
     })
   }
