@@ -31,7 +31,8 @@ export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps, 
     })
   const now = clock()
   await catchUp()
-  for (let more = true; more && !signal?.aborted;) {
+  for (let more = true; more;) {
+    if (signal?.aborted) return
     more = await step(async (query, rules) => {
       const day = await dayToJudge(query, now)
       if (day !== undefined) await judgeDay(query, rules, day, now)

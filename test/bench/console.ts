@@ -183,7 +183,7 @@ async function measureStop(exchange: Exchange, token: string, note: BenchOptions
       return body
     }),
   )
-  const closed = Promise.all(streams.map((body) => (body.closed ? undefined : once(body, 'close'))))
+  const closed = Promise.all(streams.map((body) => (body.closed ? Promise.resolve() : once(body, 'close').then(() => undefined))))
   const began = performance.now()
   await exchange.hub.end()
   const seconds = (performance.now() - began) / 1000
