@@ -98,9 +98,11 @@ t.test('rows that arrive are seen to move, and only then; who wants no movement 
   const { console, route, water } = await openScene(t)
   const { city, origin } = console
   const { page, complaints } = await console.open('city', 'supervisor')
+  // As a hub answers that is just stopping: the browser itself does not ask for the stream again.
+  await page.route('**/api/v1/events', (route) => route.fulfill({ status: 503 }), { times: 1 })
   await page.goto(`${origin}/flows`)
   await page.waitForSelector('main .curve', { state: 'attached' })
-  await until('it watches', () => city.feed.size === 1)
+  await until('it watches all the same', () => city.feed.size === 1)
   t.equal(await page.locator('main .curve.moving').count(), 0)
   await city.store.query(`update log_stream set seq = 2`)
   const agent = { id: water.id, agency: 'water', publicKey: water.key.publicKey }
@@ -112,7 +114,10 @@ t.test('rows that arrive are seen to move, and only then; who wants no movement 
   t.equal(await animated(), 'flow')
   await page.waitForSelector('main .filters:has-text("今日 7 行")')
   await page.waitForSelector('main:not(:has(.moving))')
-  t.same(complaints, [])
+  t.same(
+    complaints.filter((line) => !line.includes('503')),
+    [],
+  )
 })
 
 t.test('one stream for all tabs; it ends with the session', { skip: noBrowser }, async (t) => {

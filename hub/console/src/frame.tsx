@@ -13,6 +13,7 @@ import { roles } from './meta.ts'
 import { HomePage } from './pages/home.tsx'
 import { LanguageSwitch } from './parts/language-switch.tsx'
 import { Waiting } from './parts/outcome.tsx'
+import { PageBoundary } from './parts/page-boundary.tsx'
 import { groups, places } from './places.ts'
 import { useSession } from './session.tsx'
 import { t, useWords } from './words.tsx'
@@ -60,42 +61,44 @@ export function Frame() {
       <div className="body">
         <Side />
         <main id="main" ref={main} tabIndex={-1} aria-busy={fetching > 0}>
-          <Suspense fallback={<Waiting />}>
-            <Routes>
-              <Route path="/" element={<HomePage />} />
-              <Route path="/catalog" element={<CatalogPage />} />
-              <Route path="/resources/:id" element={<ResourcePage />} />
-              <Route path="/resources/:id/rows" element={<RowsPage />} />
-              <Route path="/resources/:id/excel" element={<ExcelPage />} />
-              <Route path="/resources/:id/apply" element={<ApplyForOne />} />
-              <Route path="/basket" element={<BasketPage />} />
-              <Route path="/registrations/new" element={<RegisterPage />} />
-              <Route path="/registrations/:id" element={<RegistrationPage />} />
-              <Route path="/queries" element={<QueryPage />} />
-              <Route path="/queries/:resource" element={<QueryPage />} />
-              <Route path="/search" element={<SearchPage />} />
-              <Route path="/notices" element={<NoticesPage />} />
-              <Route path="/agents/:id" element={<AgentPage />} />
-              <Route path="/flows" element={<FlowsPage />} />
-              <Route path="/statistics" element={<StatisticsPage />} />
-              <Route path="/board" element={<BoardPage />} />
-              <Route path="/help" element={<HelpPage />} />
-              <Route path="/account" element={<AccountPage />} />
-              <Route path="/audit" element={<AuditPage />} />
-              <Route path="/settings" element={<SettingsPage />} />
-              {places
-                .filter(({ path }) => path !== 'audit')
-                .map((place) => (
-                  <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
-                ))}
-              {places
-                .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource' && kind !== 'agent')
-                .map((place) => (
-                  <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
-                ))}
-              <Route path="*" element={<p>{say(t('没有这个页面', 'There is no such page'))}</p>} />
-            </Routes>
-          </Suspense>
+          <PageBoundary at={pathname}>
+            <Suspense fallback={<Waiting />}>
+              <Routes>
+                <Route path="/" element={<HomePage />} />
+                <Route path="/catalog" element={<CatalogPage />} />
+                <Route path="/resources/:id" element={<ResourcePage />} />
+                <Route path="/resources/:id/rows" element={<RowsPage />} />
+                <Route path="/resources/:id/excel" element={<ExcelPage />} />
+                <Route path="/resources/:id/apply" element={<ApplyForOne />} />
+                <Route path="/basket" element={<BasketPage />} />
+                <Route path="/registrations/new" element={<RegisterPage />} />
+                <Route path="/registrations/:id" element={<RegistrationPage />} />
+                <Route path="/queries" element={<QueryPage />} />
+                <Route path="/queries/:resource" element={<QueryPage />} />
+                <Route path="/search" element={<SearchPage />} />
+                <Route path="/notices" element={<NoticesPage />} />
+                <Route path="/agents/:id" element={<AgentPage />} />
+                <Route path="/flows" element={<FlowsPage />} />
+                <Route path="/statistics" element={<StatisticsPage />} />
+                <Route path="/board" element={<BoardPage />} />
+                <Route path="/help" element={<HelpPage />} />
+                <Route path="/account" element={<AccountPage />} />
+                <Route path="/audit" element={<AuditPage />} />
+                <Route path="/settings" element={<SettingsPage />} />
+                {places
+                  .filter(({ path }) => path !== 'audit')
+                  .map((place) => (
+                    <Route key={place.path} path={`/${place.path}`} element={<ListPage key={place.path} place={place} />} />
+                  ))}
+                {places
+                  .filter(({ kind }) => kind && kind !== 'registration' && kind !== 'resource' && kind !== 'agent')
+                  .map((place) => (
+                    <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
+                  ))}
+                <Route path="*" element={<p>{say(t('没有这个页面', 'There is no such page'))}</p>} />
+              </Routes>
+            </Suspense>
+          </PageBoundary>
         </main>
       </div>
     </>

@@ -75,27 +75,39 @@ async function lead(signal: AbortSignal, tell: (told: Told) => void): Promise<vo
 
 const events = ['changed', 'todo', 'notice', 'job', 'line']
 
+/** Milliseconds after which a stream that was refused is asked for again: a hub that stops or starts answers so, too. */
+const again = 5000
+
 function read(signal: AbortSignal, tell: (told: Told) => void): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) return resolve()
-    const source = new EventSource('/api/v1/events')
     let broken = false
-    for (const event of events) {
-      source.addEventListener(event, ({ data }: MessageEvent<string>) => tell({ event, data: JSON.parse(data) as Told['data'] }))
+    let source: EventSource | undefined
+    let timer: number | undefined
+    const open = () => {
+      source = new EventSource('/api/v1/events')
+      for (const event of events) {
+        source.addEventListener(event, ({ data }: MessageEvent<string>) => tell({ event, data: JSON.parse(data) as Told['data'] }))
+      }
+      source.addEventListener('open', () => {
+        if (broken) tell({ event: 'changed', data: { kind: '*' } })
+        broken = false
+      })
+      source.addEventListener('error', ({ target }) => {
+        broken = true
+        // The browser tries again by itself, but not where it got an answer. If the session is over, whatever is asked next says so.
+        if ((target as EventSource).readyState !== EventSource.CLOSED) return
+        tell({ event: 'session', data: {} })
+        timer = window.setTimeout(open, again)
+      })
     }
-    source.addEventListener('open', () => {
-      if (broken) tell({ event: 'changed', data: { kind: '*' } })
-      broken = false
-    })
-    source.addEventListener('error', () => {
-      broken = true
-      // Refused for good: the session is over, as whatever is asked next says.
-      if (source.readyState === EventSource.CLOSED) tell({ event: 'session', data: {} })
-    })
-    signal.addEventListener('abort', () => {
-      source.close()
+    const close = () => {
+      window.clearTimeout(timer)
+      source?.close()
       resolve()
-    })
+    }
+    if (signal.aborted) return close()
+    open()
+    signal.addEventListener('abort', close)
   })
 }
 

@@ -1,7 +1,7 @@
 import { markup } from '../../../protocol/markup.ts'
 import type { Page } from './page.ts'
 
-/** What somebody finds who opens the hub's address. */
+/** What somebody finds who opens the hub's address where the console was not built. */
 export const home: Page = {
   title: { zh: '前置 · 政务数据共享交换平台', en: 'Qianzhi · sharing of government data' },
   body: (say) => markup`
@@ -19,7 +19,7 @@ export const home: Page = {
 <li><a href="/health">${say({ zh: '运行状况', en: 'Is it running?' })}</a></li>
 </ul>
 <p class="muted">${say({
-    zh: '网页操作台随后提供；在此之前，各项业务通过接口办理。没有账户的，请与本单位或市电子政务办的系统管理员联系。',
-    en: 'Pages to work with will come; until then everything is done through the API. Without an account, ask the system administrator of your agency or of the city office.',
+    zh: '本平台的网页操作台尚未构建，请告知系统运维人员（执行 npm run build）。没有账户的，请与本单位或市电子政务办的系统管理员联系。',
+    en: 'The pages to work with were not built: tell whoever runs the system (npm run build). Without an account, ask the system administrator of your agency or of the city office.',
   })}</p>`,
 }
