@@ -37,12 +37,12 @@ export function showExplanation(explanation: Explanation, language: Language): s
   const lines = zh
     ? [
         `路由 ${route}（资源 ${resource}）：${state === 'active' ? '有效' : endingOf(state).zh}`,
-        `来源 ${source.agency} ${source.agent ?? (source.entered ? '在线填报' : '无代理')}：待送 ${queue}，隔离 ${source.report?.quarantine ?? '?'}，最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
+        `来源 ${source.agencyName} ${source.agent ?? (source.entered ? '在线填报' : '无代理')}：待送 ${queue}，隔离 ${source.report?.quarantine ?? '?'}，最后联系 ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
         `中心：最新批次 ${showPosition(hub.head)}，最后接收 ${seen(hub.lastPush)}${hub.snapshotWanted ? '，等待新快照' : ''}`,
-        `接收 ${receiver.agency} ${receiver.agent}：已取 ${showPosition(receiver.delivered)}，已入库 ${showPosition(receiver.applied)}，` +
+        `接收 ${receiver.agencyName} ${receiver.agent}：已取 ${showPosition(receiver.delivered)}，已入库 ${showPosition(receiver.applied)}，` +
           `隔离 ${receiver.quarantine}，最后联系 ${seen(receiver.seen)}${receiver.lapsed ? '，已失效' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `数据截至：${asOf === null ? '未知' : `${shownTime(asOf)}（${age} 秒前）`}`,
@@ -51,12 +51,12 @@ export function showExplanation(explanation: Explanation, language: Language): s
       ]
     : [
         `Route ${route} (resource ${resource}): ${endingOf(state).en}`,
-        `Source ${source.agency} ${source.agent ?? (source.entered ? 'forms' : 'no agent')}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
+        `Source ${source.agencyName} ${source.agent ?? (source.entered ? 'forms' : 'no agent')}: ${queue} waiting, ${source.report?.quarantine ?? '?'} quarantined, last seen ${seen(source.seen)}${paused(source.report?.state)}`,
         ...snapshotLine(source.report?.snapshot, language),
         ...fault(source.report?.fault),
         ...refusedLine(source.refusedFile, language),
         `Hub: head ${showPosition(hub.head)}, last push ${seen(hub.lastPush)}${hub.snapshotWanted ? ', waits for a new snapshot' : ''}`,
-        `Receiver ${receiver.agency} ${receiver.agent}: delivered ${showPosition(receiver.delivered)}, applied ${showPosition(receiver.applied)}, ` +
+        `Receiver ${receiver.agencyName} ${receiver.agent}: delivered ${showPosition(receiver.delivered)}, applied ${showPosition(receiver.applied)}, ` +
           `${receiver.quarantine} quarantined, last seen ${seen(receiver.seen)}${receiver.lapsed ? ', lapsed' : ''}${paused(receiver.report?.state)}`,
         ...fault(receiver.report?.fault),
         `Data as of: ${asOf === null ? 'unknown' : `${shownTime(asOf)} (${age} s ago)`}`,

@@ -9,6 +9,9 @@ type Known = Omit<Line, keyof Finding>
 /** Undefined where this is not what holds the line up. */
 type Judge = (known: Known, now: Date) => Turn | undefined
 
+/** Whose turn it may be, and what people call it. */
+type Side = Pick<Line['source'], 'agency' | 'agencyName'>
+
 /** An agent polls at least once a minute (`hub.poll` of its configuration). */
 export const silentAfter = 65_000
 
@@ -63,79 +66,75 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   [
     'held',
     'receiver',
-    ofRoute(({ receiver: { active, agency, agent } }) =>
+    ofRoute(({ receiver: { active, agency, agencyName, agent } }) =>
       active
         ? undefined
         : {
             who: 'operator',
             agency,
-            zh: `接收代理 ${agent} 已被撤销：请 ${agency} 的信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}）`,
-            en: `Receiving agent ${agent} is revoked: agency IT of ${agency} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
+            zh: `接收代理 ${agent} 已被撤销：请${agencyName}的信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}）`,
+            en: `Receiving agent ${agent} is revoked: agency IT of ${agencyName} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
           },
     ),
   ],
   [
     'held',
     'provider',
-    ofAgent(({ source: { agent, agency } }) =>
+    ofAgent(({ source: { agent, agency, agencyName } }) =>
       agent === null
         ? {
             who: 'provider',
             agency,
-            zh: `${agency} 没有可提供此资源的代理，或有多个而未指定：请其信息化人员登记前置机，或由其编目人员、审核人员在资源中指定提供的代理（producer）`,
-            en: `${agency} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
+            zh: `${agencyName}没有可提供此资源的代理，或有多个而未指定：请其信息化人员登记前置机，或由其编目人员、审核人员在资源中指定提供的代理（producer）`,
+            en: `${agencyName} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
           }
         : undefined,
     ),
   ],
-  ['held', 'provider', ofAgent(({ source: { agent, agency, seen } }, now) => (isSilent(seen, now) ? start(agency, agent!) : undefined))],
-  ['paused', 'provider', ({ source: { agency, report }, resource }) => (report?.state === 'paused' ? resume(agency, resource) : undefined)],
-  ['held', 'provider', ({ source: { agency, report } }) => (report?.fault ? mend(agency, 'provider', report.fault) : undefined)],
+  ['held', 'provider', ofAgent(({ source }, now) => (isSilent(source.seen, now) ? start(source, source.agent!) : undefined))],
+  ['paused', 'provider', ({ source, resource }) => (source.report?.state === 'paused' ? resume(source, resource) : undefined)],
+  ['held', 'provider', ({ source }) => (source.report?.fault ? mend(source, 'provider', source.report.fault) : undefined)],
   [
     'unknown',
     'provider',
-    ofAgent(({ source: { agency, agent, report } }) =>
+    ofAgent(({ source: { agency, agencyName, agent, report } }) =>
       report
         ? undefined
         : {
             who: 'operator',
             agency,
-            zh: `请在 ${agency} 的代理 ${agent} 上配置来源并执行 setup`,
-            en: `Configure a source on agent ${agent} of ${agency} and run setup`,
+            zh: `请在${agencyName}的代理 ${agent} 上配置来源并执行 setup`,
+            en: `Configure a source on agent ${agent} of ${agencyName} and run setup`,
           },
     ),
   ],
-  ['held', 'receiver', ofRoute(({ receiver: { agency, agent, seen } }, now) => (isSilent(seen, now) ? start(agency, agent) : undefined))],
-  [
-    'paused',
-    'receiver',
-    ofRoute(({ receiver: { agency, report }, route }) => (report?.state === 'paused' ? resume(agency, route) : undefined)),
-  ],
-  ['held', 'receiver', ofRoute(({ receiver: { agency, report } }) => (report?.fault ? mend(agency, 'receiver', report.fault) : undefined))],
+  ['held', 'receiver', ofRoute(({ receiver }, now) => (isSilent(receiver.seen, now) ? start(receiver, receiver.agent) : undefined))],
+  ['paused', 'receiver', ofRoute(({ receiver, route }) => (receiver.report?.state === 'paused' ? resume(receiver, route) : undefined))],
+  ['held', 'receiver', ofRoute(({ receiver }) => (receiver.report?.fault ? mend(receiver, 'receiver', receiver.report.fault) : undefined))],
   [
     'unknown',
     'receiver',
-    ofRoute(({ receiver: { agency, agent, report } }) =>
+    ofRoute(({ receiver: { agency, agencyName, agent, report } }) =>
       report
         ? undefined
         : {
             who: 'operator',
             agency,
-            zh: `请在 ${agency} 的代理 ${agent} 上为此路由配置落地`,
-            en: `Configure a sink for this route on agent ${agent} of ${agency}`,
+            zh: `请在${agencyName}的代理 ${agent} 上为此路由配置落地`,
+            en: `Configure a sink for this route on agent ${agent} of ${agencyName}`,
           },
     ),
   ],
   [
     'held',
     'receiver',
-    ofRoute(({ receiver: { agency, lapsed } }) =>
+    ofRoute(({ receiver: { agency, agencyName, lapsed } }) =>
       lapsed
         ? {
             who: 'operator',
             agency,
-            zh: `路由长期未前进，请检查 ${agency} 的目标库`,
-            en: `The route has not moved for long: look at the target database of ${agency}`,
+            zh: `路由长期未前进，请检查${agencyName}的目标库`,
+            en: `The route has not moved for long: look at the target database of ${agencyName}`,
           }
         : undefined,
     ),
@@ -155,13 +154,13 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   [
     'held',
     'provider',
-    ({ source: { agency, entered }, hub: { head } }) =>
+    ({ source: { agency, agencyName, entered }, hub: { head } }) =>
       entered && !head
         ? {
             who: 'provider',
             agency,
-            zh: `${agency} 尚未填报：由其编目人员填报数据`,
-            en: `${agency} has entered no rows yet: its registrar does`,
+            zh: `${agencyName}尚未填报：由其编目人员填报数据`,
+            en: `${agencyName} has entered no rows yet: its registrar does`,
           }
         : undefined,
   ],
@@ -176,18 +175,18 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   [
     'partial',
     'provider',
-    ({ source: { agency, refusedFile } }) =>
+    ({ source: { agency, agencyName, refusedFile } }) =>
       refusedFile
         ? {
             who: 'provider',
             agency,
-            zh: `${agency} 最近的文件被退回（${refusedFile.code}）：请按其目录 rejected/ 中的报告改正后重新投放`,
-            en: `The newest file of ${agency} was refused (${refusedFile.code}): correct it by the report in its folder's rejected/ and put it in again`,
+            zh: `${agencyName}最近的文件被退回（${refusedFile.code}）：请按其目录 rejected/ 中的报告改正后重新投放`,
+            en: `The newest file of ${agencyName} was refused (${refusedFile.code}): correct it by the report in its folder's rejected/ and put it in again`,
           }
         : undefined,
   ],
-  ['partial', 'provider', ({ source }) => quarantined(source.agency, 'provider', source.report?.quarantine)],
-  ['partial', 'receiver', ofRoute(({ receiver }) => quarantined(receiver.agency, 'receiver', receiver.quarantine))],
+  ['partial', 'provider', ({ source }) => quarantined(source, 'provider', source.report?.quarantine)],
+  ['partial', 'receiver', ofRoute(({ receiver }) => quarantined(receiver, 'receiver', receiver.quarantine))],
   [
     'partial',
     'hub',
@@ -221,43 +220,43 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   ],
 ]
 
-function start(agency: string, agent: string): Turn {
+function start({ agency, agencyName }: Side, agent: string): Turn {
   return {
     who: 'operator',
     agency,
-    zh: `请启动 ${agency} 的代理 ${agent} 或检查其网络`,
-    en: `Start agent ${agent} of ${agency}, or look at its network`,
+    zh: `请启动${agencyName}的代理 ${agent} 或检查其网络`,
+    en: `Start agent ${agent} of ${agencyName}, or look at its network`,
   }
 }
 
-function resume(agency: string, name: string): Turn {
+function resume({ agency, agencyName }: Side, name: string): Turn {
   return {
     who: 'operator',
     agency,
-    zh: `${agency} 已暂停，需要时请在其代理上执行 qianzhi-agent resume ${name}`,
-    en: `${agency} has paused it: run qianzhi-agent resume ${name} at its agent when it is to go on`,
+    zh: `${agencyName}已暂停，需要时请在其代理上执行 qianzhi-agent resume ${name}`,
+    en: `${agencyName} has paused it: run qianzhi-agent resume ${name} at its agent when it is to go on`,
   }
 }
 
-function mend(agency: string, side: 'provider' | 'receiver', { code, zh, en, next }: Fault): Turn {
+function mend({ agency, agencyName }: Side, side: 'provider' | 'receiver', { code, zh, en, next }: Fault): Turn {
   const who = isErrorCode(code) ? errorKind(code).who : side
   const then = next ? { zh: `。${next.zh}`, en: `. Then: ${next.en}` } : { zh: '', en: '' }
-  return { who, agency, zh: `${agency}：${zh}（${code}）${then.zh}`, en: `${agency}: ${en} (${code})${then.en}` }
+  return { who, agency, zh: `${agencyName}：${zh}（${code}）${then.zh}`, en: `${agencyName}: ${en} (${code})${then.en}` }
 }
 
-function quarantined(agency: string, who: 'provider' | 'receiver', keys = 0): Turn | undefined {
+function quarantined({ agency, agencyName }: Side, who: 'provider' | 'receiver', keys = 0): Turn | undefined {
   if (keys === 0) return undefined
   if (who === 'provider')
     return {
       who,
       agency,
-      zh: `${agency} 隔离区有 ${keys} 个主键，请修正数据`,
-      en: `the quarantine of ${agency} holds ${counted(keys, 'key')}: correct their data`,
+      zh: `${agencyName}隔离区有 ${keys} 个主键，请修正数据`,
+      en: `the quarantine of ${agencyName} holds ${counted(keys, 'key')}: correct their data`,
     }
   return {
     who,
     agency,
-    zh: `${agency} 的落地表拒绝了 ${keys} 个主键：数据有误的由提供单位改正（已自动提出更正），是本单位约束过严的请放宽`,
-    en: `The table of ${agency} refuses ${counted(keys, 'key')}: the provider corrects what is wrong with the data (a correction was reported), ${agency} its own constraints`,
+    zh: `${agencyName}的落地表拒绝了 ${keys} 个主键：数据有误的由提供单位改正（已自动提出更正），是本单位约束过严的请放宽`,
+    en: `The table of ${agencyName} refuses ${counted(keys, 'key')}: the provider corrects what is wrong with the data (a correction was reported), ${agencyName} its own constraints`,
   }
 }

@@ -42,6 +42,7 @@ export interface Line extends Finding {
   stop?: RouteStop
   source: {
     agency: string
+    agencyName: string
     /** Null where no active agent is to produce the resource, be it that people enter its rows. */
     agent: string | null
     entered: boolean
@@ -79,6 +80,7 @@ export interface Turn {
 
 export interface Receiver {
   agency: string
+  agencyName: string
   agent: string
   active: boolean
   seen: Date | null

@@ -51,6 +51,7 @@ interface Row extends Omit<StopRow, 'ended'> {
   title: string
   state: string
   provider: string
+  provider_name: string
   producer: string | null
   entered: boolean
   producer_seen: Date | null
@@ -59,6 +60,7 @@ interface Row extends Omit<StopRow, 'ended'> {
   wanted: boolean | null
   head_statement: string | null
   receiver: string | null
+  receiver_name: string | null
   agent: string | null
   active: boolean | null
   receiver_seen: Date | null
@@ -100,8 +102,8 @@ const linesSql = `
     where a.state = 'active' and ($3::text is null or a.agency = (select r.agency from route t join access_grant g on g.id = t.access_grant
       join resource r on r.code = g.resource where t.id = $3)) order by 1, 2, e.ordinality),
   base as materialized (
-    select t.id as route, g.id as "grant", r.code as resource, r.title, r.agency as provider, ${producerOf} as producer, ${enteredSql} as entered,
-      a.agency as receiver, a.id as agent, a.state = 'active' as active, a.last_seen as receiver_seen,
+    select t.id as route, g.id as "grant", r.code as resource, r.title, r.agency as provider, pa.name as provider_name, ${producerOf} as producer,
+      ${enteredSql} as entered, a.agency as receiver, ra.name as receiver_name, a.id as agent, a.state = 'active' as active, a.last_seen as receiver_seen,
       t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at, t.receipt is not null as moved,
       ${todaySql} as today, ${minuteSql} as minute, ${stoppedSql},
       case when g.state <> 'active' then g.state when g.valid_to <= $1 then 'expired' else ${resourceEnding} end as state
@@ -117,7 +119,7 @@ const linesSql = `
     where $10::text is distinct from 'source' and (t.id = $3 or $3 is null and g.state in ('active', 'suspended', 'held')) and ($2::text is null or r.agency = $2 or a.agency = $2)
       and ${wanted('a.agency', 'ra.name')}
     union all
-    select null, null, r.code, r.title, r.agency, ${producerOf}, ${enteredSql}, null, null, null, null,
+    select null, null, r.code, r.title, r.agency, pa.name, ${producerOf}, ${enteredSql}, null, null, null, null, null,
       null, null, null, null, null, null, null, null, null, null, r.stop_reason, null, null,
       case when r.state <> 'active' then ${resourceEnding} when not ${sharedSql} then 'not shared' else 'active' end
     from resource r join agency pa on pa.code = r.agency
@@ -180,10 +182,11 @@ function lineOf(row: Row, head: ChainPosition | null, now: Date, lapsedBefore: D
   return { ...known, ...findingOf(known, now), title, grant, moved: moved ? movedAt : null, ...rows }
 }
 
-function sourceOf({ provider, producer, entered, producer_seen: seen, source }: Row): Line['source'] {
+function sourceOf({ provider, provider_name: agencyName, producer, entered, producer_seen: seen, source }: Row): Line['source'] {
   const refusedFile = standingRefusal(source?.files)
   return {
     agency: provider,
+    agencyName,
     agent: producer,
     entered,
     seen,
@@ -204,6 +207,7 @@ function receiverOf(row: Row, head: ChainPosition | null, lapsedBefore: Date): N
   const behind = head !== null && (!applied || comparePositions(applied, head) < 0)
   return {
     agency: row.receiver!,
+    agencyName: row.receiver_name!,
     agent: row.agent!,
     active: row.active!,
     seen: row.receiver_seen,

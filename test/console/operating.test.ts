@@ -75,7 +75,7 @@ t.test('a receiver’s agent falls silent: its line turns held on the open page,
   await office.page.waitForSelector('main tbody tr:first-child .chain i.held')
   const row = await office.page.locator('main tbody tr').first().innerText()
   t.match(row, /停住/)
-  t.match(row, /请启动 water 的代理/, 'whose turn it is')
+  t.match(row, /请启动水务局的代理/, 'whose turn it is')
   await user.page.waitForSelector('main .curve.held .cross')
   t.equal(await office.page.evaluate('window.marked'), true, 'nothing was loaded anew')
   t.equal(await user.page.evaluate('window.marked'), true)

@@ -54,7 +54,7 @@ t.test('an agent killed and started again, rows on their way, a hub that restart
     })
   }
   await silent()
-  t.match(await page.locator('main .curve.held title').first().textContent(), /请启动 civil-affairs 的代理/, 'whose turn it is')
+  t.match(await page.locator('main .curve.held title').first().textContent(), /请启动civil-affairs的代理/, 'whose turn it is')
   receiver.program.start()
   await page.waitForSelector('main .curve.flowing', { state: 'attached' })
 

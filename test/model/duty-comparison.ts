@@ -34,10 +34,18 @@ export class Comparison {
   }
 
   async #duties(first: Day, now: number): Promise<void> {
-    const told = await listDuties(this.#city.store.query, { from: first }, this.#city.now)
+    const { query } = this.#city.store
+    const told = await listDuties(query, { from: first }, this.#city.now)
     const plain = ({ resource, period, state, excuse }: { resource: string; period: string; state: string; excuse: string | null }) =>
       `${resource} ${period} ${state} ${excuse ?? ''}`
-    this.#sameSet('duties', told.map(plain), this.#model.duties(first, now).map(plain))
+    const counted = this.#model.duties(first, now)
+    this.#sameSet('duties', told.map(plain), counted.map(plain))
+    // Looked up by what is written down, where that is enough.
+    for (const states of [['overdue'], ['explained', 'excused'], ['overdue', 'updated']] as const) {
+      const found = await listDuties(query, { from: first, states }, this.#city.now)
+      const wanted = counted.filter(({ state }) => states.some((one) => one === state))
+      this.#sameSet(`duties ${states.join()}`, found.map(plain), wanted.map(plain))
+    }
   }
 
   async #deadlines(now: number): Promise<void> {

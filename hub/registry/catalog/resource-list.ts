@@ -63,8 +63,7 @@ export const resourceList = {
 export async function listResources(registry: Registry, agencyScope: string | null, asked: Asked): Promise<Page<ListedResource>> {
   const { query } = registry.store
   const page = await listPage<Omit<ListedResource, 'duty'>>(query, resourceList, [agencyScope], asked)
-  const agencies = [...new Set(page.items.map(({ agency }) => agency))]
-  const duties = (await Promise.all(agencies.map((agency) => listDuties(query, { agency }, registry.clock())))).flat()
+  const duties = await listDuties(query, { resources: page.items.map(({ code }) => code) }, registry.clock())
   const owed = Map.groupBy(duties, ({ resource }) => resource)
   return { ...page, items: page.items.map((line) => ({ ...line, duty: worst(owed.get(line.code) ?? []) })) }
 }

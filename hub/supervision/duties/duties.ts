@@ -44,8 +44,10 @@ export interface Duty extends Period {
 
 export interface DutyFilter {
   resource?: string
+  /** Only of these. */
+  resources?: readonly string[]
   agency?: string
-  state?: DutyState
+  states?: readonly DutyState[]
   /** Days: periods that lie in between, wholly or in part. Left out: of each frequency the present period, the last and the next. */
   from?: Day
   to?: Day
@@ -55,21 +57,32 @@ export interface DutyFilter {
 export async function listDuties(query: Query, filter: DutyFilter, now: Date): Promise<Duty[]> {
   const rules = await readRules(query)
   const today = dayOf(now)
-  const { resource = null, agency = null, state = null } = filter
+  const { resource = null, resources: wanted = null, agency = null, states } = filter
   const periods = periodsOf(filter, today, rules)
   if (periods.length === 0) return []
   const days = { from: least(periods.map(({ from }) => from)), to: greatest(periods.map(({ to }) => to)) }
-  const resources = await readFacts(query, { resource, agency, ...days })
-  const marks = await readMarks(query, { resource, agency, periods: periods.map(({ period }) => period) })
+  const marks = await readMarks(query, { resource, wanted, agency, periods })
   const judged = await judgedTo(query)
+  // What is written down alone need not be reckoned for resources of which it is not.
+  const isWritten = periods.every(({ to }) => to >= today || (judged !== null && to <= judged))
+  const codes = states && isWritten && states.every((state) => written.has(state)) ? resourcesIn(marks, states) : wanted
+  const resources = await readFacts(query, { resource, agency, codes, ...days })
   const duties = resources.flatMap((facts) =>
     periods.flatMap(
       (period) => dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), { ...rules.duties, today, judged }) ?? [],
     ),
   )
   return duties
-    .filter((duty) => state === null || duty.state === state)
+    .filter(({ state }) => states === undefined || states.includes(state))
     .toSorted((a, b) => compare(b.to, a.to) || compare(a.resource, b.resource) || compare(a.period, b.period))
+}
+
+/** States that are marks, once the period is judged. */
+const written: ReadonlySet<DutyState> = new Set(['explained', 'overdue', 'excused'])
+
+function resourcesIn(marks: ReadonlyMap<string, Marks>, states: readonly DutyState[]): string[] {
+  const found = [...marks.values()].filter((one) => states.includes(marked(one, null)!))
+  return [...new Set(found.map(({ resource }) => resource))]
 }
 
 export const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] as const satisfies DutyState[]
@@ -95,18 +108,18 @@ export async function pageDuties(query: Query, agencyScope: string | null, asked
   const { resource, text, state } = asked
   const { from, to } = asked['period'] === undefined ? asked : parsePeriod(asked['period'])
   const agency = agencyScope ?? asked['agency']
+  const states = state?.split(',') as DutyState[] | undefined
   const given = {
     ...(agency && { agency }),
     ...(resource && { resource }),
     ...(from && { from: requireDay(from) }),
     ...(to && { to: requireDay(to) }),
+    ...(states && { states }),
   }
-  const states = state?.split(',')
   const part = text?.toLowerCase()
   const found = (await listDuties(query, given, now)).filter(
     (duty) =>
       (asked['period'] === undefined || duty.period === asked['period']) &&
-      (states === undefined || states.includes(duty.state)) &&
       (part === undefined || `${duty.title}\n${duty.resource}`.toLowerCase().includes(part)) &&
       (asked['agency'] === undefined || duty.agency === asked['agency']),
   )
@@ -123,24 +136,26 @@ const greatest = (days: readonly Day[]) => days.reduce((a, b) => (b > a ? b : a)
 
 /** What was written down of a duty; null where it was not. */
 type Marks = Record<'warned' | 'updated' | 'overdue' | 'excused' | 'explained' | 'void', Date | null> & {
+  resource: string
   declaration: string | null
   because: Excuse | null
 }
 
 interface MarkFilter {
   resource: string | null
+  wanted: readonly string[] | null
   agency: string | null
-  periods: readonly string[]
+  periods: readonly Period[]
 }
 
-async function readMarks(query: Query, { resource, agency, periods }: MarkFilter): Promise<Map<string, Marks>> {
+async function readMarks(query: Query, { resource, wanted, agency, periods }: MarkFilter): Promise<Map<string, Marks>> {
   const time = (mark: string) => `max(at) filter (where mark = '${mark}') as ${mark}`
-  const rows = await query<Marks & { resource: string; period: string }>(
+  const rows = await query<Marks & { period: string }>(
     `select resource, period, ${['warned', 'updated', 'overdue', 'excused', 'explained', 'void'].map(time).join(', ')},
        max(declaration) as declaration, max(because) as because
-     from duty_mark where period = any($1) and ($2::text is null or resource = $2)
+     from duty_mark where period = any($1) and ends = any($4::date[]) and ($2::text is null or resource = $2) and ($5::text[] is null or resource = any($5))
        and ($3::text is null or resource in (select code from resource where agency = $3)) group by resource, period`,
-    [periods, resource, agency],
+    [periods.map(({ period }) => period), resource, agency, [...new Set(periods.map(({ to }) => to))], wanted],
   )
   return new Map(rows.map((row) => [`${row.resource} ${row.period}`, row]))
 }

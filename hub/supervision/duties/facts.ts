@@ -28,19 +28,22 @@ interface FactFilter {
   /** Null: all. */
   resource: string | null
   agency: string | null
+  /** Only these; left out or null: all. */
+  codes?: readonly string[] | null
   /** The days of which updates are wanted. */
   from: Day
   to: Day
 }
 
 /** Facts of the resources that were published by the end of these days, by agency and code. */
-export async function readFacts(query: Query, { resource, agency, from, to }: FactFilter): Promise<ResourceFacts[]> {
+export async function readFacts(query: Query, { resource, agency, codes: wanted = null, from, to }: FactFilter): Promise<ResourceFacts[]> {
   const resources = await query<Omit<ResourceFacts, 'phases' | 'inabilities' | 'updates'>>(
     `select r.code as resource, r.title, r.agency, a.name as "agencyName", r.cycle, r.published_at as published
      from resource r join agency a on a.code = r.agency
      where ($1::text is null or r.code = $1) and ($2::text is null or r.agency = $2)
+       and ($4::text[] is null or r.code = any($4))
        and r.published_at < ($3::date + 1)::timestamp at time zone 'Asia/Shanghai' order by r.agency, r.code`,
-    [resource, agency, to],
+    [resource, agency, to, wanted],
   )
   const codes = resources.map(({ resource: code }) => code)
   const phases = await phasesOf(query, codes)

@@ -143,7 +143,11 @@ void t.test('a job is done by one hub at a time, and taken up by another when th
   await second.settle()
   t.same(begun, ['first'], 'it is locked')
   // As when the process is killed: its connections end.
-  await city.store.query(`select pg_terminate_backend(l.pid) from pg_locks l where l.locktype = 'advisory' and l.pid <> pg_backend_pid()`)
+  // Other files use the same server.
+  const here = '(select oid from pg_database where datname = current_database())'
+  await city.store.query(
+    `select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and database = ${here} and pid <> pg_backend_pid()`,
+  )
   await second.settle()
   t.match(await job(id), { state: 'done', result: { by: 'second' }, attempts: 2 })
   await lost.promise

@@ -338,7 +338,7 @@ void t.test('a day of which nobody knows whether it is worked is not asked for, 
   await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }), hub.now)
   await supervise(hub, '2027-01-06T08:00')
   const overdue = async () =>
-    (await listDuties(hub.store.query, { from: '2026-12-28', state: 'overdue' }, hub.now)).map(({ period }) => period).toReversed()
+    (await listDuties(hub.store.query, { from: '2026-12-28', states: ['overdue'] }, hub.now)).map(({ period }) => period).toReversed()
   t.same(await overdue(), ['2026-12-29', '2026-12-30', '2026-12-31'])
   const year = { year: 2027, source: 'test', holidays: ['2027-01-01/2027-01-03'], workdays: [] }
   await saveSettings(hub.store, supervisionSettings({ duties: { dailyOn: 'working-days' } }, [year]), hub.now)
@@ -507,7 +507,7 @@ void t.test('the status of a resource; lists by agency and state', async (t) => 
   )
   const list = (filter: Parameters<typeof listDuties>[1]) => listDuties(hub.store.query, filter, hub.now)
   t.same(
-    (await list({ agency: 'civil', state: 'overdue', from: '2026-07-01' })).map(({ period }) => period),
+    (await list({ agency: 'civil', states: ['overdue'], from: '2026-07-01' })).map(({ period }) => period),
     ['2026-09', '2026-08', '2026-07'],
   )
   t.same(await list({ agency: 'water' }), [])
