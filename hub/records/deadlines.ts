@@ -140,19 +140,25 @@ export async function extendDeadline(query: Query, kind: DeadlineKind, object: s
 export async function pauseDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
   const { calendar } = await readRules(query)
   for (const open of await lockOpen(query, kind, object)) {
-    const due = await dueOf(query, calendar, open, now)
+    // Nobody is late before the day was known.
+    const due = open.waits === null ? await dueOf(query, calendar, open, now) : null
     if (open.missed !== null || (due !== null && due < dayOf(now))) continue
     await query(`update deadline set due = null, waits = 'applicant' where id = $1`, [open.id])
   }
 }
 
-/** It is back. */
+/** It is back: a day that nobody knew when it was returned is not over at once. */
 export async function goOnWithDeadline(query: Query, kind: DeadlineKind, object: string, now: Date): Promise<void> {
   const { calendar } = await readRules(query)
   for (const open of await lockOpen(query, kind, object)) {
     if (open.waits !== 'applicant') continue
-    const due = await dueOf(query, calendar, open, now)
-    await query(`update deadline set due = $2::date, waits = case when $2::date is null then 'calendar' end where id = $1`, [open.id, due])
+    const tomorrow = addWorkingDays(calendar, dayOf(now), 1)
+    const counted = await dueOf(query, calendar, open, now)
+    const isOver = counted !== null && tomorrow !== null && counted < tomorrow
+    await query(
+      `update deadline set due = $2::date, waits = case when $2::date is null then 'calendar' end, not_before = coalesce($3, not_before) where id = $1`,
+      [open.id, isOver ? tomorrow : counted, isOver ? tomorrow : null],
+    )
   }
 }
 

@@ -54,8 +54,8 @@ export interface Deadline {
   length: number | Day
   /** The receiver's machine has never asked. */
   awaitsReceiver: boolean
-  /** When it lay with whoever asked for it: nobody else could act then. */
-  away: { from: number; to: number | null }[]
+  /** When it lay with whoever asked for it: nobody else could act then. `over`: the day was known, and over. */
+  away: { from: number; to: number | null; over: boolean }[]
   /** The calendar came when the day was waited for: not before the next working day. */
   knownFrom: Day | null
   ended: number | null
@@ -142,11 +142,18 @@ export class Supervision {
 
   /** An application goes back to its applicant, and comes again. */
   giveBack(object: string, now: number): void {
-    this.open(object)!.away.push({ from: now, to: null })
+    const deadline = this.open(object)!
+    const due = this.due(deadline, now)
+    deadline.away.push({ from: now, to: null, over: due !== null && due < dayAt(now) })
   }
 
   comeAgain(object: string, now: number): void {
-    this.open(object)!.away.at(-1)!.to = now
+    const deadline = this.open(object)!
+    const away = deadline.away.at(-1)!
+    away.to = now
+    if (away.over) return
+    const [due, tomorrow] = [this.due(deadline, now), this.#count(dayAt(now), 1, () => false)]
+    if (due !== null && tomorrow !== null && due < tomorrow) deadline.knownFrom = tomorrow
   }
 
   /** The answer to an order was sent back: the days that were left begin anew. */
@@ -259,7 +266,7 @@ export class Supervision {
     }
     // Nobody waits for a day while it is away, unless that was over before.
     const away = deadline.away.at(-1)
-    if (away?.to === null && (due === null || due >= dayAt(away.from))) return null
+    if (away?.to === null && !away.over) return null
     return due !== null && deadline.knownFrom !== null && due < deadline.knownFrom ? deadline.knownFrom : due
   }
 
