@@ -22,10 +22,12 @@ const date = fc
 const time = fc.tuple(two(23), two(59), two(59), fc.constantFrom('', '.5', '.123456')).map(([h, m, s, f]) => `${h}:${m}:${s}${f}`)
 const timestamp = fc.tuple(date, time).map(([date, time]) => `${date}T${time}`)
 const cents = fc.tuple(fc.integer({ min: -(10 ** 9), max: 10 ** 9 }), two(99)).map(([whole, cents]) => `${whole}.${cents}`)
+/** What other programs put around values (docs/folders.md): a fault of its own. */
+const marks = /^="[^"]*"\t?$|^\t?\d[\d-]{3,}X?\t$/i
 /** Characters that GB 2312 has too, and those that formats use. */
 const text = fc
   .string({ unit: fc.constantFrom(...Array.from('aZ0 ,;"\'\t|\n=+-@_x\\汉字市县岭')), minLength: 1, maxLength: 30 })
-  .filter((text) => text.trim() !== '')
+  .filter((text) => text.trim() !== '' && !marks.test(text))
 const json = fc.json({ maxDepth: 2 }).filter((text) => text !== 'null' && /^[\x20-\x7e]*$/.test(text) && !text.includes('e'))
 const empty = <T>(of: fc.Arbitrary<T>) => fc.option(of, { nil: null, freq: 5 })
 

@@ -80,7 +80,7 @@ t.test('what agents hold convicts whoever changes the audit', async (t) => {
   t.match(json, { from: 1, keyExpected: true, checkpoints: { later: 0, outside: 0 } })
   t.ok(json.checkpoints!.matched > 0)
   t.match((await verify(file)).stdout, /Intact: entries 1 to \d+.*\n.*not compared with a known hub key/)
-  t.match((await verify(file, '--hub-key', generateSigningKey().publicKey)).stderr, 'QZ-AUDIT-SIGNATURE')
+  t.match((await verify(file, `--hub-key=${generateSigningKey().publicKey}`)).stderr, 'QZ-AUDIT-SIGNATURE')
 
   const text = readFileSync(file, 'utf8')
   const lines = text.split('\n')
