@@ -1,7 +1,5 @@
 /** Events: everybody is told of what they may read and of nothing else; watching is no use of a session, and ends with it. */
-import type { AddressInfo } from 'node:net'
-import pino from 'pino'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { theHub } from '../../../hub/access/principal.ts'
 import { objectKinds, type ObjectKind } from '../../../hub/access/relations.ts'
 import { openSession } from '../../../hub/access/sessions.ts'
@@ -12,23 +10,14 @@ import { roleNames } from '../../../hub/records/roles.ts'
 import { addGrant } from '../../../hub/registry/grants/grants.ts'
 import { addRoute } from '../../../hub/registry/grants/routes.ts'
 import { record } from '../../../hub/registry/workflow.ts'
-import { WakeupRelay } from '../../../hub/store/wakeups.ts'
 import { watchEvents, type EventStream } from '../../support/event-stream.ts'
 import { sha256 } from '../../../protocol/signature.ts'
 import { until } from '../../support/programs.ts'
-import { agencyRoles, openCity, type Caller, type City } from '../city.ts'
+import { agencyRoles, type Caller, type City } from '../city.ts'
 import { receiptFor } from '../exchange/fixture.ts'
 import { makeObject, openObjects } from '../objects.ts'
+import { listening } from '../listening.ts'
 import { enrolled } from '../office.ts'
-
-async function listening(test: Test): Promise<{ city: City; origin: string }> {
-  const city = await openCity(test)
-  const relay = new WakeupRelay(city.url, city.wakeups, pino({ level: 'silent' }))
-  await relay.start({ send: false })
-  test.teardown(() => relay.close())
-  await city.app.listen({ host: '127.0.0.1', port: 0 })
-  return { city, origin: `https://127.0.0.1:${(city.app.server.address() as AddressInfo).port}` }
-}
 
 /** Whoever there is. */
 function everybody(city: City): Caller[] {

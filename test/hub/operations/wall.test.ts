@@ -1,17 +1,15 @@
 /** A wall screen: what it shows is what SQL says, and its key reads that and nothing else, from where it may, for as long as it lasts. */
-import type { AddressInfo } from 'node:net'
-import pino from 'pino'
-import t, { type Test } from 'tap'
+import t from 'tap'
 import { operations } from '../../../hub/operations/index.ts'
 import { makeCalendar, workingDaysBetween } from '../../../hub/records/calendar.ts'
 import { roleNames } from '../../../hub/records/roles.ts'
 import { addGrant } from '../../../hub/registry/grants/grants.ts'
 import { addRoute } from '../../../hub/registry/grants/routes.ts'
 import { publishResource } from '../../../hub/registry/publishing/direct-publishing.ts'
-import { WakeupRelay } from '../../../hub/store/wakeups.ts'
 import { watchEvents } from '../../support/event-stream.ts'
 import { until } from '../../support/programs.ts'
 import { agencyRoles, openCity, type Caller, type City } from '../city.ts'
+import { listening } from '../listening.ts'
 import { enrolled, villages } from '../office.ts'
 
 async function makeKey(city: City, more: object = {}): Promise<{ id: string; secret: string; link: string; caller: Caller }> {
@@ -92,15 +90,6 @@ t.test('a browser keeps it where no script reads it, and only the screen uses it
   t.equal(await ask('/wall', {}), 401, 'what is not the screen is not signed in')
   t.equal(await ask('/me', { 'qz-display': '1' }), 403)
 })
-
-async function listening(test: Test): Promise<{ city: City; origin: string }> {
-  const city = await openCity(test)
-  const relay = new WakeupRelay(city.url, city.wakeups, pino({ level: 'silent' }))
-  await relay.start({ send: false })
-  test.teardown(() => relay.close())
-  await city.app.listen({ host: '127.0.0.1', port: 0 })
-  return { city, origin: `https://127.0.0.1:${(city.app.server.address() as AddressInfo).port}` }
-}
 
 t.test('it is told of lines, of nothing else, and no more when the key ends', async (t) => {
   const { city, origin } = await listening(t)
