@@ -104,10 +104,13 @@ export class ReconciliationRunner {
     while (this.#running.size < this.#deps.settings.atOnce && !this.#ending.signal.aborted) {
       const claimed = await this.#claim()
       if (!claimed) return
-      const running = this.#run(claimed).finally(() => {
-        this.#running.delete(claimed.id)
-        this.#deps.wakeups.wake(reconciliationTopic)
-      })
+      const running = this.#run(claimed)
+        // What became of it could not be written: as the process says no more that it lives with the run, the run waits again.
+        .catch((error: unknown) => this.#deps.logger.warn({ err: error, run: claimed.id }, 'a reconciliation was left as it was'))
+        .finally(() => {
+          this.#running.delete(claimed.id)
+          this.#deps.wakeups.wake(reconciliationTopic)
+        })
       this.#running.set(claimed.id, running)
     }
   }

@@ -94,7 +94,7 @@ export class WebhookSender {
       while (!this.#ending.signal.aborted) {
         const turn = await keepTurn(store.query, id, this.#lease(lease))
         const left = turn && (await this.#portion(turn, lease))
-        if (!left) return endTurn(store.query, id, lease, turn ? { looked: turn.looked } : {})
+        if (!left) return await endTurn(store.query, id, lease, turn ? { looked: turn.looked } : {})
       }
       await endTurn(store.query, id, lease, {})
     } catch (error) {

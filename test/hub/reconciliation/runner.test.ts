@@ -281,6 +281,29 @@ t.test('a hub that dies in the middle: another one begins the run anew; one that
   await until('it is equal', async () => (await readRun(office.store.query, id)).state === 'equal')
 })
 
+t.test('a store that goes away while a run ends keeps the hub alive, and the run waits again', async (t) => {
+  const { office, source, conduct, route, settings } = await open(t)
+  const { store } = office
+  const { transaction } = store
+  let refused = 0
+  store.transaction = async () => {
+    refused++
+    throw new Error('the database system is starting up')
+  }
+  source.on = () => {
+    throw new Error('out of order')
+  }
+  conduct()
+  const asking = { ...office, store: { ...store, transaction }, settings }
+  const run = await requestRun(asking, admin, route)
+  await until('the end of the run could not be written', () => Promise.resolve(refused > 0))
+  store.transaction = transaction
+  source.on = () => {}
+  office.now = new Date(office.now.getTime() + 600_000)
+  t.equal(await requestRun(asking, admin, route), run, 'asked again, it is the same run')
+  await until('the run has ended', async () => (await readRun(store.query, run)).state === 'equal')
+})
+
 t.test('a grant that ends stops its run; so does the deadline; nothing half done is kept', async (t) => {
   const { source, target, conduct, reconcile, office, route, settings } = await open(t)
   conduct()
