@@ -13,7 +13,7 @@ import { HubClock } from './records/clock.ts'
 import { clockProblems, lastKnownTime, startClockWatch } from './supervision/clock-watch.ts'
 import { Exchange } from './exchange.ts'
 import { explainRoute } from './lines/explain.ts'
-import { checkHealth, healthApi, healthDetails, KeptHealth } from './status/health.ts'
+import { checkHealth, healthApi, healthDetails, keepHealth } from './status/health.ts'
 import { startRetention } from './exchange/retention.ts'
 import { adminApi } from './http/admin.ts'
 import { agentApi } from './http/agent.ts'
@@ -38,6 +38,7 @@ import { loadAdminKey, loadHubKey } from './store/durable-files.ts'
 import type { Log } from './log.ts'
 import { openLog } from './logs/index.ts'
 import { operations } from './operations/index.ts'
+import { keepWall } from './operations/wall.ts'
 import type { Services } from './operations/services.ts'
 import { ReconciliationRunner, type OwnRun } from './reconciliation/runner.ts'
 import { fillNameForms } from './registry/catalog/name-forms.ts'
@@ -169,7 +170,8 @@ async function start(
       mail: config.mail !== undefined,
       reconciled: config.reconciliation.every,
     })
-  const health = new KeptHealth(lookAtHealth)
+  const health = keepHealth(lookAtHealth)
+  const wall = keepWall(() => ({ query: store.query, log, now: clock(), lapse: config.log.lapse }))
   const reader = openReader(store.url, { logger })
   stops.push(() => reader.close())
   const sharing: Sharing = {
@@ -213,6 +215,7 @@ async function start(
     address: () => ({ urls, hubKey: hubKey.publicKey, ...('authority' in certificate && { authority: certificate.authority }) }),
     explain: (route) => explainRoute(store, log, route, { now: clock(), lapse: config.log.lapse }),
     health: () => health.current(),
+    wall: () => wall.current(),
     exportAudit: async (range) => {
       await audit.sealNow()
       return openExport(store, hubKey, range, clock)

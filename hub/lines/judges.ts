@@ -37,8 +37,13 @@ type KnownRoute = Known & { receiver: NonNullable<Known['receiver']>; route: str
 
 const ofRoute =
   (judge: (known: KnownRoute, now: Date) => Turn | undefined): Judge =>
-  ({ receiver, route, ...known }, now) =>
-    receiver && route !== null ? judge({ ...known, receiver, route }, now) : undefined
+  (known, now) =>
+    isRoute(known) ? judge(known, now) : undefined
+
+/** The same, not a copy of it: of a whole city thousands are judged for a page. */
+function isRoute(known: Known): known is KnownRoute {
+  return known.receiver !== null && known.route !== null
+}
 
 function stoppedAt({ state }: Known): Segment {
   const who = actorOf(state)

@@ -84,7 +84,7 @@ export const Edge = Type.Object({
 
 export const Node = Type.Object({ agency: Type.String(), provides: Type.Integer(), receives: Type.Integer(), state: State })
 
-export const depsOf = ({ registry, services }: Call): LineDeps => ({
+const depsOf = ({ registry, services }: Call): LineDeps => ({
   query: registry.store.query,
   log: services.log,
   now: registry.clock(),

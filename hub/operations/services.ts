@@ -4,6 +4,7 @@ import type { AgentRequests } from '../exchange/agent-requests.ts'
 import type { HubClock } from '../records/clock.ts'
 import type { UploadFolder } from '../jobs/files.ts'
 import type { Health } from '../records/problem.ts'
+import type { Wall } from '../lines/wall.ts'
 import type { Log } from '../log.ts'
 import type { HubProducer } from '../supply/producer.ts'
 import type { Sharing } from '../sharing/reading.ts'
@@ -36,6 +37,8 @@ export interface Services {
   clock: HubClock
   /** What is wrong with the exchange and its hub, as of just now. */
   health: () => Promise<Health>
+  /** What wall screens show, as of just now. */
+  wall: () => Promise<Wall>
   /** Lines of the sealed audit, both ends included. */
   exportAudit: (range: ExportRange) => Promise<AsyncIterable<string>>
 }

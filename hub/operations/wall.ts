@@ -1,6 +1,9 @@
 import { Type } from 'typebox'
-import { readWall } from '../lines/wall.ts'
-import { depsOf, Edge, Node } from './lines.ts'
+import type { LineDeps } from '../lines/lines.ts'
+import { readWall, type Wall } from '../lines/wall.ts'
+import { Kept } from '../status/kept.ts'
+import { Edge, Node } from './lines.ts'
+import { withNames } from './names.ts'
 import { operation, type Operation } from './operation.ts'
 import { nullable } from './shapes.ts'
 
@@ -33,6 +36,15 @@ export const wallOperations: readonly Operation[] = [
         Type.Object({ at: Type.String(), act: Type.String(), title: nullable(Type.String()), agency: nullable(Type.String()) }),
       ),
     }),
-    run: (call) => readWall(depsOf(call)),
+    run: ({ services }) => services.wall(),
   }),
 ]
+
+/** With the names of agencies; screens ask every ten seconds, and soon after rows moved. */
+export function keepWall(depsNow: () => LineDeps): Kept<Wall> {
+  const read = async () => {
+    const deps = depsNow()
+    return withNames(deps.query, await readWall(deps))
+  }
+  return new Kept(read, { ms: 1000, times: 4 })
+}

@@ -26,17 +26,24 @@ const knownVia: Record<string, Via> = { admin: 'admin-key', hub: 'hub' }
  * within about a second after the commit (supervision/audit-sealer.ts).
  */
 export async function writeAudit(query: Query, act: Act): Promise<void> {
-  const { actor, agency = null, via = knownVia[actor] ?? null, ip = null, object, outcome = 'done', details = {} } = act
-  await query(`insert into audit_entry (actor, agency, via, ip, act, object, outcome, details) values ($1, $2, $3, $4, $5, $6, $7, $8)`, [
-    storable(actor),
-    agency,
-    via,
-    ip,
-    act.act,
-    storable(object),
-    outcome,
-    JSON.stringify(details, (_name, value: unknown) => storable(value)),
-  ])
+  await query(`insert into audit_entry (${columns}) values ($1, $2, $3, $4, $5, $6, $7, $8)`, rowOf(act))
+}
+
+/** Many acts, in this order, at once. */
+export async function writeAudits(query: Query, acts: readonly Act[]): Promise<void> {
+  const rows = acts.map(rowOf)
+  await query(
+    `insert into audit_entry (${columns}) select ${columns.replace('details', 'details::jsonb')}
+     from unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[]) with ordinality as e(${columns}, n) order by n`,
+    Array.from({ length: 8 }, (_, at) => rows.map((row) => row[at])),
+  )
+}
+
+const columns = 'actor, agency, via, ip, act, object, outcome, details'
+
+function rowOf({ actor, agency = null, via = knownVia[actor] ?? null, ip = null, act, object, outcome = 'done', details = {} }: Act) {
+  const told = JSON.stringify(details, (_name, value: unknown) => storable(value))
+  return [storable(actor), agency, via, ip, act, storable(object), outcome, told]
 }
 
 /** PostgreSQL keeps neither U+0000 nor lone surrogates, which what a caller sent may hold: they must not keep an act off the record. */

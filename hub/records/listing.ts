@@ -40,6 +40,8 @@ export interface Listing {
   filters: Readonly<Record<string, Filter>>
   /** Members that lines can be ordered by. */
   sorts: Readonly<Record<string, Kind>>
+  /** Those of them that every line has: an index of one and the id then gives the order, and a page far behind costs what the first does. */
+  whole?: readonly string[]
   /** The order where none is asked for: a member, with `-` before it downwards. */
   first: string
   /** The member that no two lines have in common. */
@@ -114,7 +116,7 @@ export function pageOf<T extends TSchema>(line: T) {
   return Type.Object({ items: Type.Array(line), next: Type.Union([Type.String(), Type.Null()]), total: Total })
 }
 
-const usualLimit = 50
+export const usualLimit = 50
 
 /**
  * One page of a list. `values`: $1, $2 … of its select.
@@ -141,11 +143,10 @@ export async function listPage<T extends object>(
   const limit = Number(asked['limit'] ?? usualLimit)
   const [by, down] = order
   const kind = sorts[by]!
-  const rest = after ? `and ${behind(order, kind, id, after, place)}` : ''
+  const isWhole = by === id[0] || (listing.whole?.includes(by) ?? false)
+  const rest = after ? `and ${behind(order, kind, id, after, isWhole, place)}` : ''
   const direction = down ? 'desc' : 'asc'
-  const ordered = [
-    ...new Set([`${rankOf(by, kind)} ${direction} nulls last`, `${column(id[0])} ${direction}${by === id[0] ? ' nulls last' : ''}`]),
-  ]
+  const ordered = [...new Set([`${rankOf(by, kind)} ${direction}${isWhole ? '' : ' nulls last'}`, `${column(id[0])} ${direction}`])]
   const rows = await query<T & Kept>(
     `select l.*, ${textOf(column(by), kind)} as "qzRank", ${column(id[0])}::text as "qzId" ${found} ${rest}
      order by ${ordered.join(', ')} limit ${place(limit + 1)}`,
@@ -184,6 +185,7 @@ function behind(
   kind: Kind,
   [id, idKind]: Listing['id'],
   [, rank, last]: Place,
+  isWhole: boolean,
   place: (value: unknown) => string,
 ): string {
   const than = down ? '<' : '>'
@@ -191,7 +193,8 @@ function behind(
   if (by === id) return `${column(id)} ${than} ${own}`
   const ranked = rankOf(by, kind)
   if (rank === null) return `(${ranked} is null and ${column(id)} ${than} ${own})`
-  return `(${ranked} is null or (${ranked}, ${column(id)}) ${than} (${valueOf(place(rank), kind)}, ${own}))`
+  const later = `(${ranked}, ${column(id)}) ${than} (${valueOf(place(rank), kind)}, ${own})`
+  return isWhole ? later : `(${ranked} is null or ${later})`
 }
 
 /** SQL: what lines are ordered by. Days come as texts, too. */
@@ -238,6 +241,16 @@ function invalid(zh: string, en: string): QianzhiError {
   return new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh, en } })
 }
 
+/** Where the page before ended; undefined for the first page. Throws QZ-REQUEST-INVALID. */
+export function placeAsked(
+  listing: Pick<Listing, 'sorts' | 'first' | 'id'>,
+  asked: Asked,
+): { rank: string | null; id: string } | undefined {
+  if (asked['after'] === undefined) return undefined
+  const [, rank, id] = readPlace(asked['after'], orderOf(listing, asked), listing.sorts, listing.id)
+  return { rank, id }
+}
+
 type Ranked = Readonly<Record<string, Date | string | number | null>>
 
 /** One page of lines that are reckoned, not stored: in the same orders, with the same places. */
@@ -268,5 +281,6 @@ function rankText(value: Date | string | number | null | undefined): string | nu
 
 function compareAs(kind: Kind, a: string, b: string): number {
   if (kind === 'bigint' || kind === 'timestamptz') return Number(a) - Number(b)
-  return a < b ? -1 : a > b ? 1 : 0
+  // As the store compares them by bytes.
+  return Buffer.compare(Buffer.from(a), Buffer.from(b))
 }

@@ -11,6 +11,7 @@ import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
 import { supervisionProblems } from '../supervision/problems.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
+import { Kept } from './kept.ts'
 import type { Health, HealthProblem } from '../records/problem.ts'
 
 export interface HealthDeps {
@@ -33,7 +34,7 @@ const minShare = 0.05
 const minBytes = 1 << 30
 
 /** GET /health, open to everybody: a word and how many problems there are; 200 unless the hub cannot serve (503). */
-export function healthApi(kept: KeptHealth): Api {
+export function healthApi(kept: Kept<Health>): Api {
   return async (app) => {
     app.get('/health', async (_request, reply) => {
       const { status, problems } = await kept.current()
@@ -49,30 +50,8 @@ export function healthDetails(check: () => Promise<Health>): Api {
   }
 }
 
-/** The shortest time for which a look at the hub counts, and how much longer than it took, at least. */
-const looked = { ms: 500, times: 20 }
-
-/** The health as it was just now: however many ask, only a twentieth of a processor's time goes into looking. */
-export class KeptHealth {
-  readonly #check: () => Promise<Health>
-  #last: Promise<Health> | undefined
-  #until = 0
-
-  constructor(check: () => Promise<Health>) {
-    this.#check = check
-  }
-
-  current(): Promise<Health> {
-    if (this.#last && performance.now() < this.#until) return this.#last
-    const began = performance.now()
-    this.#until = Infinity
-    this.#last = this.#check().finally(() => {
-      const took = performance.now() - began
-      this.#until = performance.now() + Math.max(looked.ms, looked.times * took)
-    })
-    return this.#last
-  }
-}
+/** However many ask, only a twentieth of a processor's time goes into looking. */
+export const keepHealth = (check: () => Promise<Health>): Kept<Health> => new Kept(check, { ms: 500, times: 20 })
 
 export async function checkHealth(deps: HealthDeps): Promise<Health> {
   const disk = await checkDisk(deps.data)

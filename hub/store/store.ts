@@ -38,6 +38,8 @@ export async function openStore(url: string, { shared = true, owner, connections
     application_name: 'qianzhi-hub',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
+    // What the hub asks is planned anew each time: compiling it besides takes seconds, where a server of one's own does that.
+    options: '-c jit=off',
   })
   // A connection that dies while idle is replaced by the pool; without a listener its error would end the process.
   pool.on('error', (error) => logger?.warn({ err: error }, 'store connection lost'))

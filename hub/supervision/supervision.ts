@@ -20,26 +20,36 @@ const lock = 7_140_007
 
 /**
  * One pass over update duties and deadlines. Each step is a transaction by itself that begins where the last one ended, so that a pass may
- * be killed anywhere and be made again, and every warning and mark is given once. It ends between two steps where it is to stop: a hub that
- * was away for long has many days to judge.
+ * be killed anywhere and be made again, and every warning and mark is given once. Where it is to stop it ends with the statement under way,
+ * and what the step had done is undone: a day of a whole city takes seconds to judge, and a hub that was away for long has many of them.
  */
-export async function superviseOnce({ store, catchUp, clock }: SupervisionDeps, signal?: AbortSignal): Promise<void> {
+export async function superviseOnce(deps: SupervisionDeps, signal?: AbortSignal): Promise<void> {
+  try {
+    await pass(deps, signal)
+  } catch (error) {
+    if (!signal?.aborted) throw error
+  }
+}
+
+async function pass({ store, catchUp, clock }: SupervisionDeps, signal: AbortSignal | undefined): Promise<void> {
   const step = <T>(work: (query: Query, rules: Rules) => Promise<T>): Promise<T> =>
-    store.transaction(async (query) => {
+    store.transaction(async (within) => {
+      const query: Query = async (text, values) => {
+        signal?.throwIfAborted()
+        return within(text, values)
+      }
       await query('select pg_advisory_xact_lock($1)', [lock])
       return work(query, await readRules(query))
     })
   const now = clock()
   await catchUp()
   for (let more = true; more;) {
-    if (signal?.aborted) return
     more = await step(async (query, rules) => {
       const day = await dayToJudge(query, now)
       if (day !== undefined) await judgeDay(query, rules, day, now)
       return day !== undefined
     })
   }
-  if (signal?.aborted) return
   await step((query, rules) => warnOfDuties(query, rules, now))
   await step((query, rules) => recountDeadlines(query, rules, now))
   await step((query) => markMissed(query, now))

@@ -8,6 +8,7 @@ import { catalogResource, codeOf, total, typed } from './catalog-words.ts'
 import type { BenchOptions } from './main.ts'
 import { percentiles } from './percentiles.ts'
 import { measureRevocation } from './revocation.ts'
+import { measureWaking } from './waking.ts'
 
 const searches = 1_000
 const limit = 20
@@ -15,7 +16,8 @@ const limit = 20
 export async function run(options: BenchOptions): Promise<Record<string, number | string>> {
   const search = await measureSearch(options)
   const revocation = await measureRevocation(options)
-  return { ...search, ...revocation, ...(await audit(options)) }
+  const waking = await measureWaking(options)
+  return { ...search, ...revocation, ...waking, ...(await audit(options)) }
 }
 
 /** Its figures, where that benchmark is there. */

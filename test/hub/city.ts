@@ -22,6 +22,7 @@ import { sharingLimits } from '../../hub/sharing/reading.ts'
 import { EventFeed } from '../../hub/events/feed.ts'
 import { eventsApi } from '../../hub/http/events.ts'
 import { explainRoute } from '../../hub/lines/explain.ts'
+import { readWall } from '../../hub/lines/wall.ts'
 import { openReader } from '../../hub/tables/reader.ts'
 import { HubClock } from '../../hub/records/clock.ts'
 import { roleNames, type Role } from '../../hub/records/roles.ts'
@@ -152,6 +153,7 @@ async function cityOf(
     lapse: 7,
     explain: (route) => explainRoute(office.store, log, route, { now: office.clock() }),
     health: async () => ({ status: 'ok', problems: [], paused: [] }),
+    wall: () => readWall({ query: office.store.query, log, now: office.clock(), lapse: 7 }),
     exportAudit: (range) => openExport(office.store, hubKey, range, office.clock),
     ...services,
   }

@@ -1,11 +1,9 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
-import { concernAgency } from '../machines/agents.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { grantStates } from '../../records/words.ts'
 import { requireGrant, type Grant, type GrantState } from './grants.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { requireResource } from '../catalog/resources.ts'
 import { requireActiveAgent } from '../../records/agents.ts'
 
 /** A route 交换路由: a grant bound to a receiving agent. */
@@ -37,14 +35,11 @@ export async function addRoute(registry: Registry, actor: string, grantId: strin
   })
 }
 
-/** A new route of a grant that the caller has locked, in the caller's transaction; the agents of both sides get to know. */
+/** A new route of a grant that the caller has locked, in the caller's transaction. What it wants of the provider its first poll says. */
 export async function bindRoute(query: Query, grant: Grant, agent: string, affectedAgents: Set<string>, now: Date): Promise<Route> {
   const route = { id: freeId(grant.id, await routesOf(query, grant.id)), grant: grant.id, agent }
   await query('insert into route (id, access_grant, agent, created_at) values ($1, $2, $3, $4)', [route.id, grant.id, agent, now])
   affectedAgents.add(agent)
-  // The provider may be wanted for a snapshot.
-  const resource = await requireResource(query, grant.resource)
-  await concernAgency(query, resource.agency, affectedAgents)
   return route
 }
 

@@ -7,6 +7,7 @@ import { writeAudit } from '../../records/audit.ts'
 import { notify, reasonGiven, type Recipient } from '../../records/notices.ts'
 import { refusedFiles, type RefusedFile } from '../../supervision/refused-files.ts'
 import { change, type Registry } from '../../records/registry.ts'
+import { changeMachines } from './concerned.ts'
 import { notFound } from '../../records/refusals.ts'
 import { enrolAnew, readRevocation, type Agent } from '../../records/agents.ts'
 
@@ -46,15 +47,18 @@ export function carrying({ store, clock }: Pick<Registry, 'store' | 'clock'>) {
 /** For ever: its key is refused from now on, so its routes and supply end at once. The same again changes nothing. */
 export async function revokeAgent(registry: Registry, actor: Principal | string, id: string, reason: string): Promise<void> {
   await change(registry, async (query, affectedAgents) => {
-    const [agent] = await query<Agent>('select id, agency, state from agent where id = $1 for no key update', [id])
-    if (!agent) throw notFound('agent', id)
-    if (agent.state === 'revoked') return
-    await query(`update agent set state = 'revoked', revoked_at = $2 where id = $1`, [id, registry.clock()])
+    const [known] = await query<{ agency: string }>('select agency from agent where id = $1', [id])
+    if (!known) throw notFound('agent', id)
+    const { agency } = known
+    const revoked = await changeMachines(query, agency, affectedAgents, () =>
+      query(`update agent set state = 'revoked', revoked_at = $2 where id = $1 and state = 'active' returning id`, [id, registry.clock()]),
+    )
+    if (revoked.length === 0) return
+    affectedAgents.add(id)
     await writeAudit(query, { ...actedBy(actor), act: 'agent.revoke', object: id, details: { reason } })
     const [why, next] = [reasonGiven(reason || undefined), enrolAnew(id)]
     const [zh, en] = [`前置机代理 ${id} 已被市电子政务办撤销${why.zh}`, `Agent ${id} is revoked by the office${why.en}`]
     const about = { kind: 'agent', object: `agent ${id}` } as const
-    const { agency } = agent
     await notify(query, { to: { agency, role: 'agency-it' }, ...about, zh: `${zh}。${next.zh}`, en: `${en}. Then: ${next.en}` })
     await notify(query, {
       to: await whoseData(query, id, agency),
@@ -62,8 +66,6 @@ export async function revokeAgent(registry: Registry, actor: Principal | string,
       zh: `${zh}：由它提供、接收的数据停止交换，由本单位信息化人员办理`,
       en: `${en}: what it supplied and received stands still; agency IT sees to it`,
     })
-    affectedAgents.add(id)
-    await concernAgency(query, agent.agency, affectedAgents)
   })
 }
 
@@ -124,15 +126,4 @@ export async function listAgents({ store }: Registry, agencyScope: string | null
     asked,
   )
   return { ...page, items: page.items.map(({ report, ...agent }) => ({ ...agent, refusedFiles: report ? refusedFiles(report) : [] })) }
-}
-
-/** Who produces the agency's resources, and whose key its receivers trust, may have changed. */
-export async function concernAgency(query: Query, agency: string, affectedAgents: Set<string>): Promise<void> {
-  const rows = await query<{ id: string }>(
-    `select id from agent where agency = $1
-     union select route.agent from route join access_grant g on g.id = route.access_grant join resource on resource.code = g.resource
-       where resource.agency = $1`,
-    [agency],
-  )
-  for (const { id } of rows) affectedAgents.add(id)
 }

@@ -6,7 +6,7 @@ import { sha256 } from '../../../protocol/signature.ts'
 import type { Query } from '../../store/store.ts'
 import { requireAgency } from '../agencies/agencies.ts'
 import { keysTopic } from './agent-keys.ts'
-import { concernAgency } from './agents.ts'
+import { changeMachines } from './concerned.ts'
 import { actedBy, type Principal } from '../../access/principal.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { machineEnrolled } from './machines.ts'
@@ -71,19 +71,20 @@ export async function enrol(registry: Registry, request: EnrolRequest): Promise<
       throw new QianzhiError('QZ-TOKEN', { reason: { zh: '已被另一密钥使用', en: 'used already by another key' } })
     if (token.expires_at <= registry.clock()) throw new QianzhiError('QZ-TOKEN', { reason: await whyExpired(query, token) })
     if (known && known.agency !== token.agency) throw conflict('agent', known.id, { zh: '密钥已在用', en: 'its key is in use' })
-    const agent = known ?? (await addAgent(query, token.agency, request))
-    await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
-    await writeAudit(query, {
-      actor: agent.id,
-      agency: agent.agency,
-      via: 'agent',
-      act: 'agent.enrol',
-      object: agent.id,
-      details: { agency: agent.agency, publicKey: request.publicKey },
+    return changeMachines(query, token.agency, affectedAgents, async () => {
+      const agent = known ?? (await addAgent(query, token.agency, request))
+      await query('update enrolment_token set used_by = $2 where secret_hash = $1', [sha256(request.secret), agent.id])
+      await writeAudit(query, {
+        actor: agent.id,
+        agency: agent.agency,
+        via: 'agent',
+        act: 'agent.enrol',
+        object: agent.id,
+        details: { agency: agent.agency, publicKey: request.publicKey },
+      })
+      if (token.machine !== null) await machineEnrolled(registry, query, affectedAgents, { machine: token.machine, agent: agent.id })
+      return agent
     })
-    if (token.machine !== null) await machineEnrolled(registry, query, affectedAgents, { machine: token.machine, agent: agent.id })
-    await concernAgency(query, agent.agency, affectedAgents)
-    return agent
   })
   registry.wakeups.wake(keysTopic)
   return enrolled

@@ -1,7 +1,6 @@
 import { QianzhiError } from '../../../protocol/errors.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import { concernAgency } from './agents.ts'
 import { replaceAgent } from './replacement.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
 import { notFound } from '../../records/refusals.ts'
@@ -93,7 +92,6 @@ async function replace({ query, affectedAgents, subject, input, principal, now }
   // The same machine, enrolled again with its key, goes on as it is.
   if (subject.replaces === null || subject.replaces === input.agent) return
   await replaceAgent(query, { from: subject.replaces, to: input.agent, actor: principal.actor, now, affectedAgents })
-  await concernAgency(query, subject.agency, affectedAgents)
 }
 
 function notifyAgency(zh: string, en: string) {

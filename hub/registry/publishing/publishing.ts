@@ -1,7 +1,7 @@
 import type { Schema } from '../../../protocol/schema.ts'
 import type { Publisher } from '../../access/principal.ts'
 import type { Query } from '../../store/store.ts'
-import { concernAgency } from '../machines/agents.ts'
+import { concernResource } from '../machines/concerned.ts'
 import { nameForm } from '../../records/name-form.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { notePhase } from '../../records/phases.ts'
@@ -65,7 +65,7 @@ export async function putEntry(
   await followSharing(query, affectedAgents, publishing.registry, code)
   await resourcePublished(query, affectedAgents, after, publishing.now)
   await auditPublishing(query, publishing, after)
-  await concernAgency(query, agency, affectedAgents)
+  await concernResource(query, code, affectedAgents)
   return after
 }
 

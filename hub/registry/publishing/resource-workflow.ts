@@ -3,7 +3,7 @@ import { resourcePublished } from '../grants/approve-application.ts'
 import { followSharing } from '../grants/awaiting.ts'
 import { notePhase } from '../../records/phases.ts'
 import type { Query } from '../../store/store.ts'
-import { concernAgency } from '../machines/agents.ts'
+import { concernResource } from '../machines/concerned.ts'
 import { lockResource } from './publishing.ts'
 import { endGrants, keepWithdrawal, leaveCatalog, discardRegistrations } from './withdrawal.ts'
 import type { TransitionContext, Workflow } from '../workflow.ts'
@@ -104,7 +104,7 @@ async function grantWaiting({ query, affectedAgents, subject, now }: On): Promis
 
 /** Supply and every route end or begin with the next policies. */
 async function concernAll({ query, subject, affectedAgents }: On): Promise<void> {
-  await concernAgency(query, subject.agency, affectedAgents)
+  await concernResource(query, subject.code, affectedAgents)
 }
 
 function notifyAll(zh: string, en: string): (context: On) => Promise<void> {

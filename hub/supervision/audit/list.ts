@@ -44,6 +44,7 @@ export const auditList = {
     to: filter.to('at'),
   },
   sorts: { at: 'timestamptz' },
+  whole: ['at'],
   first: '-at',
   id: ['id', 'bigint'],
 } as const satisfies Listing

@@ -1,7 +1,6 @@
-import { filter, linePage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Query } from '../../store/store.ts'
-import { addDays, dayOf, requireDay, type Day } from '../../records/calendar.ts'
+import { addDays, dayOf, type Day } from '../../records/calendar.ts'
 import { dataAge, waitingSince, type DataAge } from './evidence.ts'
 import { judgedTo, readFacts, type ResourceFacts } from './facts.ts'
 import {
@@ -55,26 +54,45 @@ export interface DutyFilter {
 
 /** Update duties as they stand, newest period first. */
 export async function listDuties(query: Query, filter: DutyFilter, now: Date): Promise<Duty[]> {
-  const rules = await readRules(query)
-  const today = dayOf(now)
-  const { resource = null, resources: wanted = null, agency = null, states } = filter
-  const periods = periodsOf(filter, today, rules)
+  const known = await readKnown(query, now)
+  const { resource = null, resources = null, agency = null, states } = filter
+  const duties = await dutiesOf(query, { periods: periodsOf(filter, known), resource, wanted: resources, agency, states }, known)
+  return duties.toSorted((a, b) => compare(b.to, a.to) || compare(a.resource, b.resource) || compare(a.period, b.period))
+}
+
+/** What holds for all duties at a moment. */
+export interface Known {
+  rules: Rules
+  today: Day
+  judged: Day | null
+}
+
+export async function readKnown(query: Query, now: Date): Promise<Known> {
+  return { rules: await readRules(query), today: dayOf(now), judged: await judgedTo(query) }
+}
+
+/** Whether a period's duties are those that are written down. */
+export const isJudged = ({ to }: Period, { judged }: Known): boolean => judged !== null && to <= judged
+
+/** Duties of these periods, in no order. */
+export async function dutiesOf(
+  query: Query,
+  { periods, resource, wanted, agency, states }: MarkFilter & { states?: readonly DutyState[] | undefined },
+  known: Known,
+): Promise<Duty[]> {
   if (periods.length === 0) return []
   const days = { from: least(periods.map(({ from }) => from)), to: greatest(periods.map(({ to }) => to)) }
   const marks = await readMarks(query, { resource, wanted, agency, periods })
-  const judged = await judgedTo(query)
   // What is written down alone need not be reckoned for resources of which it is not.
-  const isWritten = periods.every(({ to }) => to >= today || (judged !== null && to <= judged))
+  const isWritten = periods.every((period) => period.to >= known.today || isJudged(period, known))
   const codes = states && isWritten && states.every((state) => written.has(state)) ? resourcesIn(marks, states) : wanted
   const resources = await readFacts(query, { resource, agency, codes, ...days })
-  const duties = resources.flatMap((facts) =>
-    periods.flatMap(
-      (period) => dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), { ...rules.duties, today, judged }) ?? [],
-    ),
+  return resources.flatMap((facts) =>
+    periods.flatMap((period) => {
+      const duty = dutyOf(facts, period, marks.get(`${facts.resource} ${period.period}`), known)
+      return duty && (states === undefined || states.includes(duty.state)) ? [duty] : []
+    }),
   )
-  return duties
-    .filter(({ state }) => states === undefined || states.includes(state))
-    .toSorted((a, b) => compare(b.to, a.to) || compare(a.resource, b.resource) || compare(a.period, b.period))
 }
 
 /** States that are marks, once the period is judged. */
@@ -87,52 +105,10 @@ function resourcesIn(marks: ReadonlyMap<string, Marks>, states: readonly DutySta
 
 export const dutyStates = ['upcoming', 'running', 'updated', 'explained', 'overdue', 'excused'] as const satisfies DutyState[]
 
-/** Reckoned, not stored: see listDuties. */
-export const dutyList = {
-  filters: {
-    state: filter.among('state', dutyStates),
-    agency: filter.equal('agency'),
-    resource: filter.equal('resource'),
-    text: filter.holds('title', 'resource'),
-    period: filter.equal('period'),
-    from: filter.from('from'),
-    to: filter.to('to'),
-  },
-  sorts: { to: 'date', from: 'date', title: 'text', resource: 'text', agency: 'text', state: 'text', updatedOn: 'date' },
-  first: '-to',
-  id: ['id', 'text'],
-} as const satisfies Omit<Listing, 'select'>
-
-/** Of one agency, or all; `id` is `<resource> <period>`. Throws QZ-REQUEST-INVALID. */
-export async function pageDuties(query: Query, agencyScope: string | null, asked: Asked, now: Date): Promise<Page<Duty & { id: string }>> {
-  const { resource, text, state } = asked
-  const { from, to } = asked['period'] === undefined ? asked : parsePeriod(asked['period'])
-  const agency = agencyScope ?? asked['agency']
-  const states = state?.split(',') as DutyState[] | undefined
-  const given = {
-    ...(agency && { agency }),
-    ...(resource && { resource }),
-    ...(from && { from: requireDay(from) }),
-    ...(to && { to: requireDay(to) }),
-    ...(states && { states }),
-  }
-  const part = text?.toLowerCase()
-  const found = (await listDuties(query, given, now)).filter(
-    (duty) =>
-      (asked['period'] === undefined || duty.period === asked['period']) &&
-      (part === undefined || `${duty.title}\n${duty.resource}`.toLowerCase().includes(part)) &&
-      (asked['agency'] === undefined || duty.agency === asked['agency']),
-  )
-  return linePage(
-    found.map((duty) => ({ ...duty, id: `${duty.resource} ${duty.period}` })),
-    dutyList,
-    asked,
-  )
-}
-
 const compare = (a: string, b: string) => (a < b ? -1 : a > b ? 1 : 0)
-const least = (days: readonly Day[]) => days.reduce((a, b) => (b < a ? b : a))
-const greatest = (days: readonly Day[]) => days.reduce((a, b) => (b > a ? b : a))
+/** Of days, of which there is one. */
+export const least = (days: readonly Day[]) => days.reduce((a, b) => (b < a ? b : a))
+export const greatest = (days: readonly Day[]) => days.reduce((a, b) => (b > a ? b : a))
 
 /** What was written down of a duty; null where it was not. */
 type Marks = Record<'warned' | 'updated' | 'overdue' | 'excused' | 'explained' | 'void', Date | null> & {
@@ -161,17 +137,12 @@ async function readMarks(query: Query, { resource, wanted, agency, periods }: Ma
 }
 
 /** Null where none is owed, and none was; of what is judged that is written down. */
-function dutyOf(
-  facts: ResourceFacts,
-  period: Period,
-  marks: Marks | undefined,
-  { today, judged, ...settings }: Rules['duties'] & { today: Day; judged: Day | null },
-): Duty | null {
-  const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, settings))
+function dutyOf(facts: ResourceFacts, period: Period, marks: Marks | undefined, known: Known): Duty | null {
+  const { owed, updatedOn, excuse } = reckon(facts, period, cyclesOwing(period.frequency, known.rules.duties))
   const written = marked(marks, owed ? updatedOn : null)
-  if (written === null && (!owed || (judged !== null && period.to <= judged))) return null
+  if (written === null && (!owed || isJudged(period, known))) return null
   const { resource, title, agency, cycle } = facts
-  const state = written ?? unmarked(period, updatedOn, excuse, today)
+  const state = written ?? unmarked(period, updatedOn, excuse, known.today)
   return {
     ...period,
     resource,
@@ -202,7 +173,7 @@ function unmarked({ from, to }: Period, updatedOn: Day | null, excuse: Excuse | 
   return to >= today ? 'running' : excuse === null ? 'overdue' : 'excused'
 }
 
-function periodsOf({ from, to }: DutyFilter, today: Day, { duties, calendar }: Rules): Period[] {
+export function periodsOf({ from, to }: Pick<DutyFilter, 'from' | 'to'>, { today, rules: { duties, calendar } }: Known): Period[] {
   const all = frequencies.flatMap((frequency) =>
     from === undefined && to === undefined ? around(frequency, today) : between(frequency, from ?? to!, to ?? today),
   )

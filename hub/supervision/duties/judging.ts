@@ -1,5 +1,5 @@
 import { counted } from '../../../protocol/localized.ts'
-import { writeAudit } from '../../records/audit.ts'
+import { writeAudits } from '../../records/audit.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, dayOf, endOf, type Day } from '../../records/calendar.ts'
 import { waitingSince } from './evidence.ts'
@@ -90,9 +90,11 @@ async function writeMarks(query: Query, { period, to }: Period, marks: readonly 
 }
 
 async function tellOverdue(query: Query, { period, to }: Period, overdue: readonly ResourceFacts[]): Promise<void> {
-  for (const { resource } of overdue) {
-    await writeAudit(query, { actor: 'hub', act: 'duty.overdue', object: `resource ${resource}`, details: { period, ends: to } })
-  }
+  const about = { actor: 'hub', act: 'duty.overdue', details: { period, ends: to } }
+  await writeAudits(
+    query,
+    overdue.map(({ resource }) => ({ ...about, object: `resource ${resource}` })),
+  )
   for (const { agency, agencyName, object, zh, en, count } of byAgency(overdue)) {
     await notify(query, {
       to: [{ agency, role: 'registrar' }, { agency, role: 'reviewer' }, { role: 'supervisor' }],

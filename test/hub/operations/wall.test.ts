@@ -1,6 +1,8 @@
 /** A wall screen: what it shows is what SQL says, and its key reads that and nothing else, from where it may, for as long as it lasts. */
 import t from 'tap'
+import { openPostgresLog } from '../../../hub/logs/postgres.ts'
 import { operations } from '../../../hub/operations/index.ts'
+import { keepWall } from '../../../hub/operations/wall.ts'
 import { makeCalendar, workingDaysBetween } from '../../../hub/records/calendar.ts'
 import { roleNames } from '../../../hub/records/roles.ts'
 import { addGrant } from '../../../hub/registry/grants/grants.ts'
@@ -169,4 +171,21 @@ t.test('what it shows is what SQL says; no values, reasons or purposes', async (
   t.match(wall.acts, [{ act: 'application.approve', title: 'civil 名录', agency: 'water', agencyName: '水务局' }])
   t.equal(wall.acts.length, 1, 'neither refusals nor what is only asked for')
   t.notMatch(JSON.stringify(wall), /planted/)
+})
+
+t.test('ten walls that are open are read once', async (t) => {
+  let reads = 0
+  const kept: { wall?: ReturnType<typeof keepWall> } = {}
+  const city = await openCity(t, { wall: () => kept.wall!.current() })
+  const query: City['store']['query'] = (text, values) => {
+    if (text.includes('from duty_tally')) reads++
+    return city.store.query(text, values)
+  }
+  const log = await openPostgresLog(city.store)
+  kept.wall = keepWall(() => ({ query, log, now: city.now, lapse: 7 }))
+  const { caller } = await makeKey(city)
+  const walls = await Promise.all(Array.from({ length: 10 }, () => caller.get('/wall')))
+  t.same(new Set(walls.map(({ status, text }) => `${status} ${text}`)).size, 1, 'all show the same')
+  t.equal(walls[0]!.status, 200)
+  t.equal(reads, 1)
 })

@@ -1,6 +1,6 @@
 import Fastify from 'fastify'
 import t from 'tap'
-import { checkHealth, healthApi, KeptHealth } from '../../../hub/status/health.ts'
+import { checkHealth, healthApi, keepHealth } from '../../../hub/status/health.ts'
 import { tmpdir } from 'node:os'
 import { enrolled, openOffice } from '../office.ts'
 import type { Health } from '../../../hub/records/problem.ts'
@@ -10,7 +10,7 @@ const problem = { code: 'QZ-HEALTH-HELD', zh: '来源 people（agent-1）已停�
 t.test('however many ask, the hub is looked at once', async (t) => {
   let looks = 0
   const looking = Promise.withResolvers<Health>()
-  const kept = new KeptHealth(() => (looks++, looking.promise))
+  const kept = keepHealth(() => (looks++, looking.promise))
   const asked = Array.from({ length: 100 }, () => kept.current())
   looking.resolve({ status: 'ok', problems: [], paused: [] })
   await Promise.all(asked)
@@ -22,7 +22,7 @@ t.test('a stranger reads a word and a number', async (t) => {
   const answer = async (status: Health['status']) => {
     const app = Fastify()
     t.teardown(() => app.close())
-    const kept = new KeptHealth(async () => ({ status, problems: [problem, problem], paused: [problem] }))
+    const kept = keepHealth(async () => ({ status, problems: [problem, problem], paused: [problem] }))
     await app.register(healthApi(kept) as never)
     const { statusCode, body } = await app.inject('/health')
     return { statusCode, body }

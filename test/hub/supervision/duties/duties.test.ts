@@ -67,13 +67,24 @@ const marks = ({ store }: Office) =>
 const told = async ({ store }: Office, reader = registrar) =>
   (await listNotices(store.query, reader, { limit: '200' })).items.map(({ kind }) => kind)
 
-void t.test('a pass that is to stop ends with the day it judges; the next one goes on from there', async (t) => {
+void t.test('a pass that is to stop ends with the statement under way; the next one goes on from the last whole day', async (t) => {
   const hub = await openDuty(t, 'daily', '2026-11-01T10:00')
   hub.now = at('2026-11-10T09:00')
   const ending = new AbortController()
-  const store: SupervisionDeps['store'] = { ...hub.store, transaction: (work) => hub.store.transaction(work).finally(() => ending.abort()) }
-  await superviseOnce({ ...partsOf(hub), store }, ending.signal)
-  t.equal(await dayToJudge(hub.store.query, hub.now), '2026-11-02')
+  let [judged, after] = [0, 0]
+  const transaction: Office['store']['transaction'] = (work) =>
+    hub.store.transaction((query) =>
+      work(async (text, values) => {
+        if (ending.signal.aborted) after++
+        const rows = await query<never>(text, values)
+        if (text.includes('insert into duty_mark') && ++judged === 3) ending.abort()
+        return rows
+      }),
+    )
+  await superviseOnce({ ...partsOf(hub), store: { ...hub.store, transaction } }, ending.signal)
+  t.same([judged, after], [3, 0])
+  t.equal(await dayToJudge(hub.store.query, hub.now), '2026-11-04', 'of the third day nothing is written')
+  t.equal((await marks(hub)).length, 2)
   await superviseOnce(partsOf(hub))
   t.equal(await dayToJudge(hub.store.query, hub.now), undefined)
 })
