@@ -29,7 +29,7 @@ async function toldOf(city: City): Promise<Map<string, string>> {
   for (const { id, state } of agents) {
     const { revoked, supplies, routes } = await views.of(id)
     const view = JSON.stringify([revoked, [...supplies.values()].map(({ lastProducer: _, ...supplied }) => supplied), [...routes]])
-    if (state === 'revoked') told.set(id, view)
+    if (state === 'revoked') told.set(id, JSON.stringify(revoked))
     else {
       const { jws } = await currentPolicy(city.store, hubKey, id, 0, city.now, { days: 30 })
       const { serial: _serial, issued: _issued, expires: _expires, ...policy } = openPolicy(jws, hubKey.publicKey, id, 0)
