@@ -3,7 +3,7 @@ import type { Mask } from '../protocol/masks.ts'
 import type { Item, Schema } from '../protocol/schema.ts'
 import type { Position, ChainPosition } from '../protocol/position.ts'
 import type { ErrorCode } from '../protocol/errors.ts'
-import type { Op } from '../protocol/batch.ts'
+import type { Op, OpenBatch } from '../protocol/batch.ts'
 import type { Value, ValueLimits } from '../protocol/value.ts'
 import type { SinkFiles, SourceFiles, FolderSettings } from './folder-settings.ts'
 
@@ -429,6 +429,12 @@ export interface Change {
   manifest?: string
 }
 
+/** A verified batch, and what it changes: its columns are made only where they are asked for. */
+export interface ArrivedBatch {
+  batch: OpenBatch
+  change: Change
+}
+
 export interface Applied {
   written: number
   deleted: number
@@ -491,6 +497,8 @@ export interface Delivery {
   swap(sink: SinkTable): Promise<Pick<Applied, 'quarantine'> | undefined>
   /** Work that needs no database: may run while an earlier batch is applied. */
   prepare(sink: SinkTable, change: Change): Prepared
+  /** The same from a batch as it came, without making its values: undefined where it holds what is not certain to go in so. */
+  prepareBlocks?(sink: SinkTable, part: Part, arrived: ArrivedBatch): Prepared | undefined
   /**
    * In one transaction: compare-and-set of the position (QZ-CHAIN-BROKEN if it is not `from`), upserts and deletes, quarantine by
    * key, and at a snapshot's end the deletion of this route's older rows, quarantined keys excepted. A row that the database refuses

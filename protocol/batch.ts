@@ -232,16 +232,25 @@ export function blockValues(batch: OpenBatch, item: string): Value[] {
 
 /** The same, and the UTF-8 JSON array that they were read from. */
 export function readBlock(batch: OpenBatch, item: string): { values: Value[]; json: Buffer } {
-  const block = batch.blocks.find((candidate) => candidate.item === item)
-  if (!block) throw badBlock(item, '缺失', 'missing')
+  const json = blockJson(batch, item)
   try {
-    const json = unpack(batch.manifest.codec, block).subarray(saltLength)
     const values: unknown = JSON.parse(json.toString('utf8'))
     if (Array.isArray(values) && values.length === batch.manifest.rows && values.every(isValue)) return { values, json }
   } catch (cause) {
     throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
   }
   throw wrongCount(item, batch.manifest.rows)
+}
+
+/** What a block says to be a JSON array of its values: UTF-8, not looked at any further. Throws QZ-BATCH-BLOCK where it does not unpack. */
+export function blockJson(batch: OpenBatch, item: string): Buffer {
+  const block = batch.blocks.find((candidate) => candidate.item === item)
+  if (!block) throw badBlock(item, '缺失', 'missing')
+  try {
+    return unpack(batch.manifest.codec, block).subarray(saltLength)
+  } catch (cause) {
+    throw new QianzhiError('QZ-BATCH-BLOCK', { item, reason: reasonOf(cause) }, { cause })
+  }
 }
 
 /** Bytes of a key's text as JSON, each character escaped. */

@@ -5,7 +5,7 @@ import type { Receive } from '../../protocol/policy.ts'
 import { isAfter, showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { headStatement, type AppliedReceipt } from '../../protocol/receipt.ts'
 import { Arrivals } from './arrivals.ts'
-import { deletesOf, openArrived, requireItems, toChange } from './verify.ts'
+import { deletesOf, laterChange, openArrived, requireItems, toChange } from './verify.ts'
 import { Backoff } from '../runtime/backoff.ts'
 import {
   sameShape,
@@ -359,9 +359,10 @@ export class InboundRoute {
     const batch = this.#arrivals.take()
     const from = this.#preparedTo ?? this.#applied
     try {
-      const change = toChange(batch, this.sink, from)
-      this.#preparedTo = change.to
-      return delivery.prepare(this.sink, change)
+      const lines = delivery.prepareBlocks?.(this.sink, this.#part, { batch, change: laterChange(batch, this.sink, from) })
+      const prepared = lines ?? delivery.prepare(this.sink, toChange(batch, this.sink, from))
+      this.#preparedTo = prepared.change.to
+      return prepared
     } catch (error) {
       this.#arrivals.dropBehind(batch)
       this.#break(codedError(error))

@@ -90,6 +90,22 @@ export function toChange(batch: OpenBatch, sink: SinkTable, from: ChainPosition 
   return change
 }
 
+/** The same, of which the columns are only made where somebody asks for them: then it may throw. */
+export function laterChange(batch: OpenBatch, sink: SinkTable, from: ChainPosition | null): Change {
+  let made: Change | undefined
+  const { rows, snapshot, epoch } = batch.manifest
+  return {
+    from,
+    to: placeOf(batch),
+    rows,
+    get columns() {
+      return (made ??= toChange(batch, sink, from)).columns
+    },
+    ...(batch.blocks.some((block) => block.item === opBlock) && { ops: blockValues(batch, opBlock) as Op[] }),
+    ...(snapshot && { snapshot: { began: { epoch, seq: snapshot.began }, last: snapshot.last } }),
+  }
+}
+
 /** Deletes that no batch brought: the place stays as it is. */
 export function deletesOf(keys: readonly Row[], { columns }: SinkTable, place: ChainPosition): Change {
   let at = 0

@@ -3,7 +3,9 @@ import { createHash } from 'node:crypto'
 import type { Item } from '../../../protocol/schema.ts'
 import { isErrorCode, type ErrorCode } from '../../../protocol/errors.ts'
 import type { Value } from '../../../protocol/value.ts'
-import type { Change, Prepared, Row, RowFault, SinkTable } from '../../database.ts'
+import { blockJson, blockValues, type Op, type OpenBatch } from '../../../protocol/batch.ts'
+import type { ArrivedBatch, Change, Prepared, Row, RowFault, SinkTable } from '../../database.ts'
+import { linesOf, type LineForms, type Lines } from './lines.ts'
 
 /** A row as a quarantine keeps it for another try: values by item, of a delete those of the key. */
 export interface KeptRow {
@@ -24,6 +26,8 @@ export interface PreparedBatch extends Prepared {
   readonly upserts: readonly number[]
   readonly deletes: readonly number[]
   readonly faults: readonly RowFault[]
+  /** The upserts as lines, where no value was made. */
+  readonly lines?: Lines
 }
 
 /**
@@ -45,6 +49,41 @@ export function prepareBatch(sink: SinkTable, change: Change, check: ValueCheck)
     else (op === 'u' ? upserts : deletes).push(row)
   }
   return { change, upserts, deletes, faults }
+}
+
+/**
+ * The same from blocks: undefined where a row is not certain to go in as it is, is one that cannot be sent, or has the key of another. `tail`
+ * stands at each line's end.
+ */
+export function prepareLines(
+  sink: SinkTable,
+  { batch, change }: ArrivedBatch,
+  forms: LineForms,
+  tail: Uint8Array,
+): BatchOfLines | undefined {
+  const { rows, ops } = change
+  if (ops?.some((op) => op !== 'u' && op !== 'd')) return undefined
+  const blocks = sink.columns.map(({ item }) => blockJson(batch, item.id))
+  const lines = linesOf(forms, blocks, rows, tail, ops && Uint8Array.from(ops, (op) => (op === 'd' ? 1 : 0)))
+  if (!lines || !areDistinct(sink, batch)) return undefined
+  const all = Array.from({ length: rows }, (_, row) => row)
+  const of = (op: Op): number[] => (ops ? all.filter((row) => ops[row] === op) : op === 'u' ? all : [])
+  return { change, upserts: of('u'), deletes: of('d'), faults: [], lines, blocks }
+}
+
+export interface BatchOfLines extends PreparedBatch {
+  lines: Lines
+  /** JSON arrays of the sink's columns. */
+  blocks: readonly Buffer[]
+}
+
+function areDistinct({ columns }: SinkTable, batch: OpenBatch): boolean {
+  const keys = columns.flatMap(({ item }) => (item.key ? [blockValues(batch, item.id)] : []))
+  return new Set(keyTexts(keys)).size === batch.manifest.rows
+}
+
+function keyTexts(keys: readonly (readonly Value[])[]): readonly Value[] {
+  return keys.length === 1 ? keys[0]! : keys[0]!.map((_, row) => JSON.stringify(keys.map((values) => values[row])))
 }
 
 /** A provider may be newer than this agent: a code that is not known here is told as one that is. */
@@ -73,7 +112,7 @@ function badRows({ columns }: SinkTable, change: Change, check: ValueCheck): Map
 /** Numbers of the rows, in order; of those with the same key only the last: a statement may not write a row twice. */
 function lastOfEachKey({ columns }: SinkTable, change: Change): number[] {
   const keys = columns.flatMap(({ item }, i) => (item.key ? [change.columns[i]!] : []))
-  const texts = keys.length === 1 ? keys[0]! : keys[0]!.map((_, row) => JSON.stringify(keys.map((values) => values[row])))
+  const texts = keyTexts(keys)
   if (new Set(texts).size === change.rows) return Array.from({ length: change.rows }, (_, row) => row)
   return [...new Map(texts.map((text, row) => [text, row])).values()].toSorted((a, b) => a - b)
 }

@@ -15,6 +15,7 @@ import {
   sameShape,
   TableAltered,
   type Applied,
+  type ArrivedBatch,
   type Change,
   type Delivery,
   type Part,
@@ -205,6 +206,11 @@ export class TableDelivery<Table extends TableFacts, Batch extends PreparedBatch
 
   prepare(sink: SinkTable, change: Change): Prepared {
     return this.#engine.prepare(sink, change)
+  }
+
+  prepareBlocks(sink: SinkTable, part: Part, arrived: ArrivedBatch): Prepared | undefined {
+    const open = this.#parts.get(partKey(sink, part))
+    return open && this.#engine.prepareBlocks?.(sink, open.table, arrived)
   }
 
   apply(sink: SinkTable, part: Part, prepared: Prepared): Promise<Applied> {

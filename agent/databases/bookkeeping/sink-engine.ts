@@ -2,7 +2,7 @@
 import type { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition, Position } from '../../../protocol/position.ts'
-import type { Change, MappedColumn, Part, Reading, Row, SinkTable } from '../../database.ts'
+import type { ArrivedBatch, Change, MappedColumn, Part, Reading, Row, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from './batch.ts'
 import type { StoredState } from './route-book.ts'
 import type { BookDialect, BookSession } from './session.ts'
@@ -146,6 +146,8 @@ export interface SinkEngine<Table extends TableFacts = TableFacts, Batch extends
 
   /** Without the database. */
   prepare(sink: SinkTable, change: Change): Batch
+  /** See `Delivery.prepareBlocks`; `table`: the part as last looked at. */
+  prepareBlocks?(sink: SinkTable, table: Table, arrived: ArrivedBatch): Batch | undefined
   /** Brings a batch's rows to the server, before the transaction. */
   writer(target: Target<Table>, batch: Batch): Promise<BatchWriter>
   /**

@@ -3,9 +3,12 @@
  * are few rows.
  */
 import type { Item } from '../../../protocol/schema.ts'
-import { valueFault, type ValueType } from '../../../protocol/value.ts'
-import type { Change, MappedColumn, SinkTable } from '../../database.ts'
-import { prepareBatch, type PreparedBatch, type ValueCheck } from '../bookkeeping/batch.ts'
+import { valueFault, type Value, type ValueType } from '../../../protocol/value.ts'
+import { positionNumber } from '../../../protocol/position.ts'
+import type { ArrivedBatch, Change, MappedColumn, SinkTable } from '../../database.ts'
+import { prepareBatch, prepareLines, type PreparedBatch, type ValueCheck } from '../bookkeeping/batch.ts'
+import { arrayText, lineForms, type LineForms } from '../bookkeeping/lines.ts'
+import { timeLength, type ApplyTable } from './sql.ts'
 
 /** Up to here one statement with arrays is faster than COPY. */
 const directRows = 50
@@ -13,11 +16,55 @@ const directRows = 50
 export interface CopyBatch extends PreparedBatch {
   /** COPY text of the upserts; undefined where arrays will do. */
   copy: Buffer | undefined
+  /** Set where each line of `copy` ends with the columns that delivery adds, the time last and still blank. */
+  whole?: WholeLines
+}
+
+export interface WholeLines {
+  /** The table for which they were made. */
+  table: ApplyTable
+  /** Values of each key column of the upserts, as an array or as PostgreSQL writes one. */
+  keys: readonly (string | readonly Value[])[]
+  ends: Uint32Array
 }
 
 export function prepareRows(sink: SinkTable, change: Change): CopyBatch {
   const batch = prepareBatch(sink, change, checkOf)
   return { ...batch, copy: batch.upserts.length > directRows ? copyText(sink.columns, change, batch.upserts) : undefined }
+}
+
+const style = { lengths: true, digits: false, zoneless: false }
+const formsOf = new WeakMap<readonly MappedColumn[], { forms: LineForms | undefined }>()
+
+/** The same from blocks, where no value need be made. */
+export function prepareBlocks(sink: SinkTable, table: ApplyTable, arrived: ArrivedBatch): CopyBatch | undefined {
+  const { change } = arrived
+  if (change.rows <= directRows) return undefined
+  const { forms } = formsOf.get(sink.columns) ?? remember(sink.columns)
+  const batch = forms && prepareLines(sink, arrived, forms, table.plain ? tailOf(sink, change) : nothing)
+  if (!batch || batch.upserts.length <= directRows) return undefined
+  const { lines, blocks } = batch
+  if (!table.plain) return { ...batch, copy: lines.bytes }
+  const keys = sink.columns.flatMap(({ item }, c) => {
+    if (!item.key) return []
+    const text = batch.deletes.length === 0 ? arrayText(blocks[c]!) : undefined
+    return [text ?? batch.upserts.map((row) => change.columns[c]![row]!)]
+  })
+  return { ...batch, copy: lines.bytes, whole: { table, keys, ends: lines.ends } }
+}
+
+function remember(columns: readonly MappedColumn[]): { forms: LineForms | undefined } {
+  const made = { forms: lineForms(columns, style) }
+  formsOf.set(columns, made)
+  return made
+}
+
+const nothing = new Uint8Array(0)
+
+/** Source, position, for tables that mark what goes that it is there, and room for the time. */
+function tailOf({ source, deletes }: SinkTable, { to }: Change): Buffer {
+  const marked = deletes === 'mark' ? ['f'] : []
+  return Buffer.from(['', escapeText(source), positionNumber(to), ...marked, ' '.repeat(timeLength)].join('\t'))
 }
 
 /**
@@ -45,6 +92,10 @@ function checkOf(item: Item): ReturnType<ValueCheck> {
 const special = /[\\\n\r\t]/
 const escapes: Record<string, string> = { '\\': '\\\\', '\n': '\\n', '\r': '\\r', '\t': '\\t' }
 
+function escapeText(value: string): string {
+  return special.test(value) ? value.replaceAll(/[\\\n\r\t]/g, (found) => escapes[found]!) : value
+}
+
 /** COPY's text format (PostgreSQL manual, COPY). Every value is escaped, whatever its type. */
 function copyText(columns: readonly MappedColumn[], change: Change, rows: readonly number[]): Buffer {
   const binary = columns.map(({ item }) => item.type === 'binary')
@@ -55,7 +106,7 @@ function copyText(columns: readonly MappedColumn[], change: Change, rows: readon
       if (c > 0) text += '\t'
       if (value === null) text += '\\N'
       else if (binary[c]) text += `\\\\x${Buffer.from(value, 'base64').toString('hex')}`
-      else text += special.test(value) ? value.replaceAll(/[\\\n\r\t]/g, (found) => escapes[found]!) : value
+      else text += escapeText(value)
     }
     text += '\n'
   }

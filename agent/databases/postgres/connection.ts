@@ -93,8 +93,9 @@ export class Connection {
     await this.guard(() => this.client.query(sql))
   }
 
-  async transaction<T>(work: () => Promise<T>): Promise<T> {
-    await this.script('begin')
+  /** `settings`: further statements before the work. */
+  async transaction<T>(work: () => Promise<T>, settings = ''): Promise<T> {
+    await this.script(`begin; ${settings}`)
     try {
       const result = await work()
       await this.script('commit')

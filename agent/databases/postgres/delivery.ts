@@ -1,11 +1,11 @@
 /** Delivery into PostgreSQL: what only this server does with delivered tables. The rest is the bookkeeper's. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
-import type { Change, Part, Reading, SinkTable } from '../../database.ts'
+import type { ArrivedBatch, Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, Counts, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
 import type { Sql } from '../bookkeeping/statement.ts'
-import { prepareRows, type CopyBatch } from './batch.ts'
+import { prepareBlocks, prepareRows, type CopyBatch } from './batch.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
 import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
 import { PostgresReading } from './reading.ts'
@@ -106,6 +106,10 @@ export class PostgresSinks implements SinkEngine<ApplyTable, CopyBatch> {
 
   prepare(sink: SinkTable, change: Change): CopyBatch {
     return prepareRows(sink, change)
+  }
+
+  prepareBlocks(sink: SinkTable, table: ApplyTable, arrived: ArrivedBatch): CopyBatch | undefined {
+    return prepareBlocks(sink, table, arrived)
   }
 
   async writer(target: Target<ApplyTable>, batch: CopyBatch): Promise<BatchWriter> {

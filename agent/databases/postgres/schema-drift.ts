@@ -13,7 +13,7 @@ const shapeQuery = `
       from pg_attribute a where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped),
     (select string_agg(concat_ws(' ', i.indexrelid, i.indisvalid), ',' order by i.indexrelid) from pg_index i
       where i.indrelid = c.oid and (i.indisunique or i.indisexclusion)),
-    (select string_agg(concat_ws(' ', t.oid, t.tgenabled), ',' order by t.oid) from pg_trigger t where t.tgrelid = c.oid and not t.tgisinternal),
+    (select string_agg(concat_ws(' ', t.oid, t.tgenabled), ',' order by t.oid) from pg_trigger t where t.tgrelid = c.oid),
     concat_ws(' ', c.relhasrules, c.relrowsecurity)
   from pg_class c where c.oid = to_regclass($1)`
 

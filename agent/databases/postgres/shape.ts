@@ -9,6 +9,7 @@ import {
   deliveredTable,
   deliveredType,
   keyColumns,
+  plainCondition,
   positionColumn,
   quoteName,
   quoteTable,
@@ -89,6 +90,10 @@ export async function checkedTable(connection: Connection, sink: SinkTable, tabl
     ...checked,
     contested: await contestedItems(connection, sink, table, checked.key),
     readBack: await readBack(connection, sink, table),
+    plain:
+      !checked.overriding &&
+      table.columns.size === sink.columns.length + addedColumns(sink.deletes).length &&
+      (await isPlain(connection, table)),
   }
 }
 
@@ -128,7 +133,17 @@ async function readBack(connection: Connection, { columns }: SinkTable, table: T
   return row![0] === 't' || table.rowSecurity ? columns : undefined
 }
 
-function checkTable(sink: SinkTable, table: Table): Omit<ApplyTable, 'contested' | 'readBack'> {
+/** A publication would tell a row that is taken out and put in again as a delete and an insert. */
+async function isPlain(connection: Connection, { oid }: Table): Promise<boolean> {
+  const rows = await connection.query(
+    `select from pg_class where oid = $1 and ${plainCondition} and not exists (select from pg_inherits where inhrelid = $1)
+       and not exists (select from pg_publication)`,
+    [oid],
+  )
+  return rows.length > 0
+}
+
+function checkTable(sink: SinkTable, table: Table): Omit<ApplyTable, 'contested' | 'readBack' | 'plain'> {
   for (const { item, column } of sink.columns) {
     const found = table.columns.get(column)
     if (!found) throw refuse(sink, { zh: `缺少列 ${column}`, en: `it has no column ${column}` })

@@ -161,7 +161,38 @@ export interface ApplyTable {
   overriding: boolean
   contested: TableFacts['contested']
   readBack: TableFacts['readBack']
+  /** Nothing hangs on its rows, and it has no columns but those that delivery fills: a row may be taken out and put in again. */
+  plain: boolean
 }
+
+/** Columns that delivery adds, in the order of `replacement`'s lines: the time last. */
+export function addedNames(deletes: 'remove' | 'mark'): string[] {
+  return [sourceColumn, positionColumn, ...(deletes === 'mark' ? [deletedColumn] : []), receivedColumn]
+}
+
+/** A time as the server writes it for `addedNames`. */
+export const timeText = `to_char(now() at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"')`
+export const timeLength = '2026-11-30T08:30:00.123456Z'.length
+
+/**
+ * Takes rows out of a plain table whose keys are in arrays from `$first` on, so that they can be put in again: as long as nothing hangs on
+ * them, which `free` (a SELECT of one row or none) says, and only this source's unless others' are taken over.
+ */
+export function takeOut(table: ApplyTable, source: string, first: number): { free: string; remove: string } {
+  const keys = table.columns.filter(({ item }) => item.key)
+  const arrays = keys.map(({ item }, i) => `$${first + i}::${widestType(item)}[]`)
+  const columns = keys.map(({ column }) => `t.${quoteName(column)}`)
+  const same =
+    keys.length === 1 ? `${columns[0]} = any(${arrays[0]})` : `(${columns.join(', ')}) in (select * from unnest(${arrays.join(', ')}))`
+  const own = table.takeOver ? '' : ` and t.${sourceColumn} = ${quoteText(source)}`
+  return {
+    free: `select from pg_class where oid = ${quoteText(table.name)}::regclass and ${plainCondition}`,
+    remove: `delete from ${table.name} t where ${same}${own}`,
+  }
+}
+
+/** On `pg_class`: an ordinary table on whose rows nothing hangs. Foreign keys are triggers at both ends. */
+export const plainCondition = `relkind = 'r' and not (relhastriggers or relhasrules or relrowsecurity or relhassubclass or relispartition)`
 
 /**
  * Upsert of the rows of `from`, a FROM item named `s` that has the table's own columns.

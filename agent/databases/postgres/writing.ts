@@ -6,10 +6,10 @@ import type { Value } from '../../../protocol/value.ts'
 import type { Change, Row, SinkTable } from '../../database.ts'
 import type { BatchWriter, Counts, Piece, Target, Written } from '../bookkeeping/sink-engine.ts'
 import type { Sql } from '../bookkeeping/statement.ts'
-import type { CopyBatch } from './batch.ts'
+import type { CopyBatch, WholeLines } from './batch.ts'
 import { textOf } from './books.ts'
 import { isRowError, type Connection } from './connection.ts'
-import { names, remove, removeOlder, rowsOfTexts, stageTable, upsert, type ApplyTable } from './sql.ts'
+import { addedNames, names, remove, removeOlder, rowsOfTexts, stageTable, takeOut, timeText, upsert, type ApplyTable } from './sql.ts'
 
 interface Statement {
   text: string
@@ -31,8 +31,9 @@ export async function writeAtOnce(
   books: { move: Sql; clearing: readonly Sql[] },
 ): Promise<Counts | 'refused' | 'elsewhere'> {
   try {
-    const { copy } = batch
+    const { copy, whole } = batch
     if (!copy) return await writeAll(connection, target, batch, books)
+    if (whole) return whole.table === target.open.table ? await replaceAll(connection, target, batch, whole, books) : 'refused'
     const stage = await stages.of(target.sink)
     return await connection.transaction(async () => {
       await stages.fill(stage, target.sink, copy)
@@ -40,6 +41,7 @@ export async function writeAtOnce(
     })
   } catch (error) {
     if (error === elsewhere) return 'elsewhere'
+    if (error === occupied) return 'refused'
     if (!isRowError(error)) throw error
     return 'refused'
   }
@@ -83,6 +85,59 @@ async function writeAll(
   const [row] = clearing.length > 0 ? await connection.query(sql, values) : await connection.prepared(sql, values)
   if (row![0] !== '1') throw elsewhere
   return { written: Number(row![1]), deleted: Number(row![2]) }
+}
+
+/** The catalog may know too little of a table that grows: without this it would be read whole for each batch. */
+const byIndex = 'set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off'
+
+/** Something hangs on the table by now. */
+const occupied = new Error('the table is plain no more')
+
+/**
+ * Into a plain table: rows of these keys are taken out, and the new ones copied straight in, which costs half of an upsert from a stage. Where
+ * another source's row has one of the keys, or something hangs on the table by now, all is undone.
+ */
+function replaceAll(
+  connection: Connection,
+  target: Target<ApplyTable>,
+  batch: CopyBatch,
+  { table, keys, ends }: WholeLines,
+  { move, clearing }: { move: Sql; clearing: readonly Sql[] },
+): Promise<Counts> {
+  const { text, values } = textOf(move)
+  const { free, remove } = takeOut(table, target.sink.source, values.length + 1)
+  const sql = `with moved as (${text} returning 1), free as (${free}),
+    gone as (${remove} and exists (select from moved) and exists (select from free))
+    select (select count(*) from moved), (select count(*) from free), ${timeText}`
+  return connection.transaction(async () => {
+    const [row] = await connection.prepared(sql, [...values, ...keys])
+    if (row![0] !== '1') throw elsewhere
+    if (row![1] !== '1') throw occupied
+    const counts = { written: batch.upserts.length, deleted: 0 }
+    if (batch.deletes.length > 0) {
+      const { text, values } = removeOf(target, batch.change, batch.deletes, 1)
+      counts.deleted = (await connection.result(text, values, false)).changed
+    }
+    for (const { text, values } of clearing.map((statement) => textOf(statement))) await connection.query(text, values)
+    const columns = [...table.columns.map(({ column }) => column), ...addedNames(table.deletes)]
+    await copyInto(connection, table.name, columns, withTime(batch.copy!, ends, row![2]!))
+    return counts
+  }, byIndex)
+}
+
+/** `time` at each line's end, where room was left for it. */
+function withTime(lines: Buffer, ends: Uint32Array, time: string): Buffer {
+  const bytes = Buffer.from(time)
+  for (const end of ends) lines.set(bytes, end - 1 - bytes.length)
+  return lines
+}
+
+async function copyInto(connection: Connection, table: string, columns: readonly string[], lines: Buffer): Promise<void> {
+  await connection.guard(async () => {
+    const stream = connection.client.query(copyFrom(`copy ${table} (${names(columns)}) from stdin`))
+    stream.end(lines)
+    await finished(stream)
+  })
 }
 
 function upsertOf(
@@ -168,12 +223,12 @@ export class Stages {
     return stage
   }
 
-  async fill(stage: string, { columns }: SinkTable, text: Buffer): Promise<void> {
-    const list = names(columns.map(({ column }) => column))
-    await this.#connection.guard(async () => {
-      const stream = this.#connection.client.query(copyFrom(`copy ${stage} (${list}) from stdin`))
-      stream.end(text)
-      await finished(stream)
-    })
+  async fill(stage: string, { columns }: SinkTable, lines: Buffer): Promise<void> {
+    await copyInto(
+      this.#connection,
+      stage,
+      columns.map(({ column }) => column),
+      lines,
+    )
   }
 }

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { Applied, Change, Delivery, Part, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, licence, openSinks, schemaOf, sinkOf, sourceOf, tableRows, twoKeys, type Filling } from './fixture.ts'
+import { apply, at, delivered, licence, openSinks, schemaOf, sinkOf, sourceOf, tableRows, twoKeys, type Filling } from './fixture.ts'
 
 type Sketch = Pick<Change, 'from' | 'to'> & Partial<Change> & { of: Row[] }
 
@@ -359,7 +359,3 @@ export function deliveryConformance(t: Test, engine: Dialect, freshDatabase: () 
 }
 
 /** Applies rows given as rows. */
-async function apply(delivery: Delivery, sink: SinkTable, { of, ...sketch }: Sketch, part: Part = 'live'): Promise<Applied> {
-  const columns = sink.columns.map((_, i) => of.map((row) => row[i]!))
-  return delivery.apply(sink, part, delivery.prepare(sink, { rows: of.length, columns, ...sketch }))
-}

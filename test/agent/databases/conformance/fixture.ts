@@ -1,7 +1,8 @@
 /** The tables, positions and the small agent that the conformance tests share. */
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Capture, Database, Delivery, Row, SinkTable, SourceTable, Take } from '../../../../agent/database.ts'
+import type { Applied, Capture, Change, Database, Delivery, Part, Row, SinkTable, SourceTable, Take } from '../../../../agent/database.ts'
+import { opBlock, packBlock, type OpenBatch } from '../../../../protocol/batch.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
 import { keyItems, type Item, type Schema } from '../../../../protocol/schema.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
@@ -184,4 +185,25 @@ export async function delivered({ database }: Opened, schema: Schema, table = 'd
   } finally {
     await capture.close()
   }
+}
+
+/** A change whose rows are given as such. */
+export type ChangeOfRows = Omit<Change, 'rows' | 'columns'> & { of: readonly Row[] }
+
+/** Applies a change as a route does: from its blocks where the engine can. */
+export function apply(delivery: Delivery, sink: SinkTable, { of, ...sketch }: ChangeOfRows, part: Part = 'live'): Promise<Applied> {
+  const columns = sink.columns.map((_, i) => of.map((row) => row[i]!))
+  return applyChange(delivery, sink, { ...sketch, rows: of.length, columns }, part)
+}
+
+export function applyChange(delivery: Delivery, sink: SinkTable, change: Change, part: Part = 'live'): Promise<Applied> {
+  const prepared = delivery.prepareBlocks?.(sink, part, { batch: batchOf(sink, change), change })
+  return delivery.apply(sink, part, prepared ?? delivery.prepare(sink, change))
+}
+
+/** What of a batch is read when its rows are. */
+export function batchOf({ columns }: SinkTable, { rows, columns: values, ops }: Change): OpenBatch {
+  const blocks = columns.map(({ item }, i) => packBlock('none', { item: item.id, values: values[i]! }))
+  if (ops) blocks.push(packBlock('none', { item: opBlock, values: ops }))
+  return { manifest: { rows, codec: 'none' }, blocks } as unknown as OpenBatch
 }

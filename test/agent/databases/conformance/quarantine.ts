@@ -5,7 +5,7 @@ import type { Test } from 'tap'
 import type { Delivery, QuarantinedKey, Row, SinkTable } from '../../../../agent/database.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, licence, openDatabase, openSinks, sinkOf, watch, type Filling } from './fixture.ts'
+import { applyChange, at, delivered, licence, openDatabase, openSinks, sinkOf, watch, type Filling } from './fixture.ts'
 
 export function quarantineConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   t.test('a database that knows nothing of Qianzhi has no quarantine', async (t) => {
@@ -160,7 +160,7 @@ function change(from: ChainPosition | null, to: ChainPosition, rows: Row[], ops?
 }
 
 function apply(delivery: Delivery, sink: SinkTable, from: ChainPosition | null, to: ChainPosition, rows: Row[]) {
-  return delivery.apply(sink, 'live', delivery.prepare(sink, change(from, to, rows)))
+  return applyChange(delivery, sink, change(from, to, rows))
 }
 
 function bare(keys: readonly QuarantinedKey[]): object[] {

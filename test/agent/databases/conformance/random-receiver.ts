@@ -1,6 +1,6 @@
 /** A receiver's own table with rules of its own, filled by the product, and looked at in plain SQL. */
 import type { Change, Part, Replayed, Row } from '../../../../agent/database.ts'
-import { at, schemaOf, sinkOf, type Filling } from './fixture.ts'
+import { applyChange, at, schemaOf, sinkOf, type Filling } from './fixture.ts'
 import { owners, type Line, type SourceModel } from './random-source.ts'
 import type { Dialect } from './suite.ts'
 
@@ -100,7 +100,7 @@ export class Receiver {
     const columns: Row[] = [keys, ...fields.map((field) => lines.map((line) => line?.[field] ?? null))]
     const ops = lines.map((line) => (line ? 'u' : 'd'))
     const { delivery } = this.#filling
-    await delivery.apply(sink, part, delivery.prepare(sink, { ...sketch, rows: keys.length, columns, ops }))
+    await applyChange(delivery, sink, { ...sketch, rows: keys.length, columns, ops }, part)
     for (const [i, key] of keys.entries()) this.#note(key, lines[i])
   }
 

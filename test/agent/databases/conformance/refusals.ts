@@ -5,7 +5,7 @@ import type { Applied, Change, Delivery, Removal, Row, SinkTable } from '../../.
 import type { Op } from '../../../../protocol/batch.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { refusalText } from '../../../../agent/operator/refusal-texts.ts'
-import { at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
+import { applyChange, at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
 
 export function refusalConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   for (const cause of ['a foreign key', 'a trigger'] as const) {
@@ -116,7 +116,7 @@ function apply(
   rows: readonly [Op, Row][],
 ): Promise<Applied> {
   const columns = sink.columns.map((_, i) => rows.map(([, row]) => row[i]!))
-  return delivery.apply(sink, 'live', delivery.prepare(sink, { ...places, rows: rows.length, columns, ops: rows.map(([op]) => op) }))
+  return applyChange(delivery, sink, { ...places, rows: rows.length, columns, ops: rows.map(([op]) => op) })
 }
 
 async function ids(filling: Filling): Promise<string[]> {

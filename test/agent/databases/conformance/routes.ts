@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import type { Applied, Change, Delivery, Part, Removal, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Schema } from '../../../../protocol/schema.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, licence, openSinks, schemaOf, sinkOf, type Filling } from './fixture.ts'
+import { apply, at, delivered, licence, openSinks, schemaOf, sinkOf, type Filling } from './fixture.ts'
 
 type Sketch = Pick<Change, 'from' | 'to'> & Partial<Change> & { of: Row[] }
 
@@ -378,7 +378,3 @@ async function columnsOf({ database }: Filling): Promise<string[]> {
 }
 
 /** Applies rows given as rows. */
-async function apply(delivery: Delivery, sink: SinkTable, { of, ...sketch }: Sketch, part: Part = 'live'): Promise<Applied> {
-  const columns = sink.columns.map((_, i) => of.map((row) => row[i]!))
-  return delivery.apply(sink, part, delivery.prepare(sink, { rows: of.length, columns, ...sketch }))
-}

@@ -4,7 +4,7 @@ import type { Row } from '../../../../agent/database.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
 import { until } from '../../../support/programs.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
+import { applyChange, at, delivered, licence, openSinks, sinkOf, type Filling } from './fixture.ts'
 
 export function alteredConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   const sink = sinkOf(licence)
@@ -18,7 +18,7 @@ export function alteredConformance(t: Test, engine: Dialect, freshDatabase: () =
 
   function apply({ delivery }: Filling, from: ChainPosition | null, to: ChainPosition, rows: Row[]) {
     const columns = licence.items.map((_, i) => rows.map((row) => row[i]!))
-    return delivery.apply(sink, 'live', delivery.prepare(sink, { from, to, rows: rows.length, columns }))
+    return applyChange(delivery, sink, { from, to, rows: rows.length, columns })
   }
 
   /** The table is refused, nothing is written, nothing is blamed on the rows; few and many rows go different ways. */

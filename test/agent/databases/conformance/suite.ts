@@ -6,6 +6,7 @@ import type { Test } from 'tap'
 import type { CaptureMode, Database, DatabaseOptions } from '../../../../agent/database.ts'
 import type { ValueLimits, ValueType } from '../../../../protocol/value.ts'
 import { alteredConformance } from './schema-drift.ts'
+import { blocksConformance } from './blocks.ts'
 import { captureConformance } from './capture.ts'
 import { deliveryConformance } from './delivery.ts'
 import { describeConformance } from './describe.ts'
@@ -119,6 +120,7 @@ export function conformance(t: Test, engine: Dialect, freshDatabase: () => Promi
   setupConformance(t, engine, freshDatabase)
   valueConformance(t, engine, freshDatabase)
   deliveryConformance(t, engine, freshDatabase)
+  blocksConformance(t, engine, freshDatabase)
   alteredConformance(t, engine, freshDatabase)
   ownConformance(t, engine, freshDatabase)
   randomRowsConformance(t, engine, freshDatabase)

@@ -1,7 +1,9 @@
 /** A receiver's own table on PostgreSQL: what is refused when the sink opens, and what the server fills. */
 import t from 'tap'
+import type { CopyBatch } from '../../../../agent/databases/postgres/batch.ts'
 import { findPostgres } from '../../../support/postgres.ts'
-import { at, openSinks, schemaOf, sinkOf } from '../conformance/fixture.ts'
+import { apply, at, batchOf, licence, openSinks, schemaOf, sinkOf } from '../conformance/fixture.ts'
+import { until } from '../../../support/programs.ts'
 import { freshDatabase, postgres } from './dialect.ts'
 
 const server = await findPostgres()
@@ -44,4 +46,44 @@ t.test('a key that the server would number itself takes the values that come', a
     t.match(await delivery.apply(sink, 'live', delivery.prepare(sink, change)), { written: values.length, quarantined: 0 })
   }
   t.same(await test.query('select count(*) from delivered'), [['100']])
+})
+
+const many = (name: string) => Array.from({ length: 100 }, (_, i) => [`k${i}`, name, '1.00'])
+const child = `create table child (id varchar(20) references delivered (id) on delete cascade); insert into child values ('k1')`
+
+t.test('rows of a plain table are taken out and put in again; of one that others refer to they never are', async (t) => {
+  const sink = sinkOf(licence)
+  const { test, delivery } = await openSinks(t, postgres, fresh, [sink])
+  await delivery.open(sink)
+  const isTakenOut = () => {
+    const change = { from: null, to: at(9), rows: 100, columns: licence.items.map((_, i) => many('x').map((row) => row[i]!)) }
+    return (delivery.prepareBlocks!(sink, 'live', { batch: batchOf(sink, change), change }) as CopyBatch).whole !== undefined
+  }
+  await apply(delivery, sink, { from: null, to: at(1), of: many('a') })
+  await apply(delivery, sink, { from: at(1), to: at(2), of: many('b') })
+  t.ok(isTakenOut())
+  await test.query(child)
+  await apply(delivery, sink, { from: at(2), to: at(3), of: many('c') })
+  t.same(await test.query('select id from child'), [['k1']])
+  t.same(await test.query(`select count(*) from delivered where name = 'c'`), [['100']])
+  t.notOk(isTakenOut())
+})
+
+t.test('nor where somebody comes to refer to it between the look at the table and the statement', async (t) => {
+  const sink = sinkOf(licence)
+  const { test, delivery } = await openSinks(t, postgres, fresh, [sink])
+  await delivery.open(sink)
+  await apply(delivery, sink, { from: null, to: at(1), of: many('a') })
+  const other = await test.connect()
+  await other.query('begin; lock table delivered in exclusive mode')
+  const applying = apply(delivery, sink, { from: at(1), to: at(2), of: many('b') })
+  await until('the batch waits for the table', async () => {
+    const [row] = await test.query(`select count(*) from pg_locks where relation = 'delivered'::regclass and not granted`)
+    return row![0] === '1'
+  })
+  await other.query(`${child}; commit`)
+  t.match(await applying, { written: 100, quarantined: 0 })
+  t.same(await test.query('select id from child'), [['k1']])
+  t.same(await test.query(`select count(*) from delivered where name = 'b'`), [['100']])
+  await other.close()
 })
