@@ -1,9 +1,10 @@
 /** Delivery into MySQL and MariaDB: what only these servers do with delivered tables. The rest is the bookkeeper's. */
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
-import type { Change, Part, Reading, SinkTable } from '../../database.ts'
+import type { ArrivedBatch, Change, Part, Reading, SinkTable } from '../../database.ts'
 import type { PreparedBatch } from '../bookkeeping/batch.ts'
-import { prepareBatch } from '../bookkeeping/batch.ts'
+import { prepareBatch, prepareLines } from '../bookkeeping/batch.ts'
+import { lineForms } from '../bookkeeping/lines.ts'
 import type { StoredState } from '../bookkeeping/route-book.ts'
 import type { BatchWriter, EndedColumn, Shape, SinkEngine, Target } from '../bookkeeping/sink-engine.ts'
 import { bookSession, dialect, hasBooks, makeBooks } from './books.ts'
@@ -16,6 +17,9 @@ import { dropColumns, followShadow, partTable, replaceRows } from './shadow.ts'
 import { followSchema, provideTable, wasDelivered } from './shape.ts'
 import { deliveredTable, deliveryFault, quoteName, quoteTable, quoteText, sourceColumn, type ApplyTable } from './sql.ts'
 import { MysqlWriter, Stages } from './writing.ts'
+
+const lineStyle = { lengths: false, digits: true, zoneless: true }
+const nothing = new Uint8Array(0)
 
 export class MysqlSinks implements SinkEngine<ApplyTable> {
   readonly session
@@ -105,6 +109,12 @@ export class MysqlSinks implements SinkEngine<ApplyTable> {
   /** Other texts the server checks itself. */
   prepare(sink: SinkTable, change: Change): PreparedBatch {
     return prepareBatch(sink, change, (item) => (item.type === 'text' && !item.key ? undefined : (value) => deliveryFault(item, value)))
+  }
+
+  prepareBlocks(sink: SinkTable, table: ApplyTable, arrived: ArrivedBatch): PreparedBatch | undefined {
+    if (!this.#stages.serves(table, arrived.change.rows)) return undefined
+    const forms = lineForms(sink.columns, lineStyle)
+    return forms && prepareLines(sink, arrived, forms, nothing)
   }
 
   async writer(target: Target<ApplyTable>, batch: PreparedBatch): Promise<BatchWriter> {

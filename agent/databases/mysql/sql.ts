@@ -166,14 +166,15 @@ export function literal({ type }: ValueLimits, value: Value): string {
   }
 }
 
+const lineEscapes: Record<string, string> = { '\\': '\\\\', '\t': '\\t', '\n': '\\n', '\r': '\\r' }
+
 /** The value as a field of a LOAD DATA line: tab-separated, backslash-escaped, binary in hexadecimal. */
 export function lineField({ type }: ValueLimits): (value: string) => string {
   if (type === 'boolean') return (value) => (value === 'true' ? '1' : '0')
   if (type === 'timestamptz') return (value) => value.slice(0, -1)
   if (type === 'binary') return (value) => Buffer.from(value, 'base64').toString('hex')
   if (type !== 'text' && type !== 'json') return (value) => value
-  return (value) =>
-    /[\\\t\n]/.test(value) ? value.replace(/[\\\t\n]/g, (found) => `\\${found === '\t' ? 't' : found === '\n' ? 'n' : '\\'}`) : value
+  return (value) => (/[\\\t\n\r]/.test(value) ? value.replace(/[\\\t\n\r]/g, (found) => lineEscapes[found]!) : value)
 }
 
 /** Why the value may not go to the server, which would round, clip or misread it without an error. Texts it checks itself. */

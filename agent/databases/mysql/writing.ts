@@ -41,12 +41,18 @@ export class Stages {
     this.#usable = session.server.localInfile
   }
 
+  /** Whether so many rows go by a stage. */
+  serves(table: ApplyTable, rows: number): boolean {
+    return this.#usable && table.staged && rows >= loadFrom
+  }
+
   /** The filled stage, or undefined where the rows must go as values. Outside of transactions: TRUNCATE commits. */
-  async fill({ sink, open: { table } }: Target<ApplyTable>, { change, upserts }: PreparedBatch): Promise<string | undefined> {
-    if (!this.#usable || !table.staged || upserts.length < loadFrom) return undefined
+  async fill({ sink, open: { table } }: Target<ApplyTable>, batch: PreparedBatch): Promise<string | undefined> {
+    const { change, upserts, lines } = batch
+    if (!this.serves(table, upserts.length)) return undefined
     try {
       const stage = await this.#stage(table)
-      return (await this.#load(stage, sink, loadLines(sink, change, upserts))) ? stage : undefined
+      return (await this.#load(stage, sink, lines?.bytes ?? loadLines(sink, change, upserts))) ? stage : undefined
     } catch (error) {
       if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE') throw error
       if (isMissing(error)) throw error

@@ -7,7 +7,7 @@ import { valueFault, type Value, type ValueType } from '../../../protocol/value.
 import { positionNumber } from '../../../protocol/position.ts'
 import type { ArrivedBatch, Change, MappedColumn, SinkTable } from '../../database.ts'
 import { prepareBatch, prepareLines, type PreparedBatch, type ValueCheck } from '../bookkeeping/batch.ts'
-import { arrayText, lineForms, type LineForms } from '../bookkeeping/lines.ts'
+import { arrayText, lineForms } from '../bookkeeping/lines.ts'
 import { timeLength, type ApplyTable } from './sql.ts'
 
 /** Up to here one statement with arrays is faster than COPY. */
@@ -34,13 +34,11 @@ export function prepareRows(sink: SinkTable, change: Change): CopyBatch {
 }
 
 const style = { lengths: true, digits: false, zoneless: false }
-const formsOf = new WeakMap<readonly MappedColumn[], { forms: LineForms | undefined }>()
-
 /** The same from blocks, where no value need be made. */
 export function prepareBlocks(sink: SinkTable, table: ApplyTable, arrived: ArrivedBatch): CopyBatch | undefined {
   const { change } = arrived
   if (change.rows <= directRows) return undefined
-  const { forms } = formsOf.get(sink.columns) ?? remember(sink.columns)
+  const forms = lineForms(sink.columns, style)
   const batch = forms && prepareLines(sink, arrived, forms, table.plain ? tailOf(sink, change) : nothing)
   if (!batch || batch.upserts.length <= directRows) return undefined
   const { lines, blocks } = batch
@@ -51,12 +49,6 @@ export function prepareBlocks(sink: SinkTable, table: ApplyTable, arrived: Arriv
     return [text ?? batch.upserts.map((row) => change.columns[c]![row]!)]
   })
   return { ...batch, copy: lines.bytes, whole: { table, keys, ends: lines.ends } }
-}
-
-function remember(columns: readonly MappedColumn[]): { forms: LineForms | undefined } {
-  const made = { forms: lineForms(columns, style) }
-  formsOf.set(columns, made)
-  return made
 }
 
 const nothing = new Uint8Array(0)

@@ -43,6 +43,8 @@ export interface Dialect {
   literal(type: ValueType, value: string): string
   /** How changes are found; without it by triggers. `tracking` knows rows by their primary key, and numbers changes when they commit. */
   capture?: CaptureMode
+  /** Whether large batches are written from their blocks, without their values. */
+  takesBlocks?: boolean
   /** Whether TRUNCATE is seen by capture. */
   seesTruncate: boolean
   /** Column type (with its collation) that compares text without regard to case, and statements that must run before it can be used. */

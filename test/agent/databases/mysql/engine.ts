@@ -74,6 +74,7 @@ const mariadb: Dialect = {
   open: openMysql,
   quote: quoteName,
   literal: (type, value) => literal({ type }, value),
+  takesBlocks: true,
   seesTruncate: false,
   dropKey: (table) => `alter table ${table} drop primary key`,
   unreadable: {

@@ -32,6 +32,7 @@ export const postgres: Dialect = {
     if (type === 'binary') return `decode(${quoteText(value)}, 'base64')`
     return type === 'integer' || type === 'decimal' ? value : quoteText(value)
   },
+  takesBlocks: true,
   seesTruncate: true,
   dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
   unreadable: { prepare: [], value: 'cast(amount * (amount / amount) as numeric(12,2))' },
