@@ -210,10 +210,13 @@ function fitsOf(item: Item, { lengths }: LineStyle): Fits | undefined {
 
 const never: Fits = () => false
 
-/** Escapes count twice: a text that is too long only with them is left to the way by values. */
+/** Of a text as it stands in a line: two bytes of an escape are one. */
 function characters(bytes: Uint8Array, from: number, to: number): number {
   let count = 0
-  for (let i = from; i < to; i++) if ((bytes[i]! & 0xc0) !== 0x80) count++
+  for (let i = from; i < to; i++) {
+    if (bytes[i] === backslash) i++
+    if ((bytes[i]! & 0xc0) !== 0x80) count++
+  }
   return count
 }
 

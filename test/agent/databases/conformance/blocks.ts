@@ -10,7 +10,7 @@ import { Random, seedOfThisRun } from '../../../faults/random.ts'
 import { at, batchOf, openSinks, schemaOf, sinkOf, type Filling } from './fixture.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 
-const usual = { runs: 4, batches: 6 }
+const usual = { runs: 6, batches: 5 }
 const long = { runs: 100, batches: 12 }
 const keys = 300
 
@@ -108,7 +108,8 @@ class Around {
   readonly #engine: Dialect
   readonly #filling: Filling
   readonly #random: Random
-  readonly #left = ['unique', 'trigger', 'row', 'column']
+  /** The first one as often as all others. */
+  readonly #left = ['rows', 'unique', 'trigger', 'column']
 
   constructor(engine: Dialect, filling: Filling, random: Random) {
     this.#engine = engine
@@ -117,8 +118,8 @@ class Around {
   }
 
   async change(): Promise<void> {
-    if (this.#left.length === 0 || !this.#random.chance(0.3)) return
-    const [what] = this.#left.splice(this.#random.between(0, this.#left.length - 1), 1)
+    if (this.#left.length === 0 || !this.#random.chance(0.6)) return
+    const [what] = this.#left.splice(this.#random.chance(0.5) ? 0 : this.#random.between(0, this.#left.length - 1), 1)
     this.shows += `, ${what}`
     for (const table of ['by_blocks', 'by_values'] as const)
       for (const statement of this.#statements(what!, table)) await this.#filling.test.query(statement)
@@ -131,7 +132,11 @@ class Around {
     // It refuses nothing that is sent: it only stands there.
     if (what === 'trigger') return table === 'by_blocks' ? engine.refusingTrigger(table) : []
     if (what === 'column') return [`alter table ${table} add remark varchar(20)`]
-    return [`delete from ${table} where id = 'k7'`, `insert into ${table} (id, part, name, qz_source) values ('k7', 1, 'ours', 'other')`]
+    const others = Array.from({ length: 10 }, (_, number) => `('k${number}', ${number % 3}, 'ours', 'other')`)
+    return [
+      `delete from ${table} where id in (${others.map((_, number) => `'k${number}'`).join(', ')})`,
+      `insert into ${table} (id, part, name, qz_source) values ${others.join(', ')}`,
+    ]
   }
 }
 
