@@ -286,6 +286,19 @@ export interface Rows {
   faults: RowFault[]
 }
 
+/** Rows as they travel: a JSON array of texts and nulls (UTF-8) for each of the source's columns. */
+export interface RowBlocks {
+  rows: number
+  columns: readonly Buffer[]
+}
+
+/** Queue entries and the rows that their keys have now. */
+export interface TakenBlocks extends RowBlocks {
+  entries: string[]
+  /** Keys of the entries, also where one is in several. */
+  keys: number
+}
+
 /** What a look-up by keys found: every key that was handed to it is the key of a row or of a fault, or is missing. */
 export interface Found extends Rows {
   /** Keys that no row has: shown by two looks of different kinds, since receivers delete what is missing. */
@@ -371,6 +384,13 @@ export interface Capture extends Omit<Reading, 'keysSince' | 'rowsLike' | 'atOne
   waiting(): Promise<Set<string>>
   /** Entries of about `maxKeys` keys (at least one entry), `inFlight` excepted. */
   take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take>
+  /**
+   * `take` and `rowsByKeys` of many keys without making a value. Undefined where a key has no row, a value is not
+   * certain to travel as it is, an entry is a mark, or there are few keys, where it does not pay: then those two do it.
+   */
+  takeBlocks?(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<TakenBlocks | undefined>
+  /** `rowsAfter` in the same way. */
+  blocksAfter?(source: SourceTable, after: Row | null, limit: number): Promise<(RowBlocks & { last: Row | null }) | undefined>
   /** In one transaction: compare-and-set of the position, deletion of exactly these entries, quarantine. */
   record(source: SourceTable, step: StreamStep): Promise<void>
   /** In one transaction: puts keys into the queue again, sets the position. */

@@ -67,10 +67,13 @@ const saltLength = 16
 /** Below this many bytes of JSON a batch is not worth compressing (0.16 ms for a single row). */
 const plainBelow = 4096
 
-export interface Column {
+export interface ColumnOfValues {
   item: string
   values: readonly Value[]
 }
+
+/** Values of an item, or the same as they travel: a JSON array (UTF-8) of so many texts and nulls. */
+export type Column = ColumnOfValues | { item: string; rows: number; json: Buffer }
 
 export type ManifestHeader = Omit<Manifest, 'v' | 'rows' | 'codec' | 'blocks'>
 
@@ -83,7 +86,7 @@ export interface BuiltBatch {
 
 /** Packs and signs rows given as columns of equal length. */
 export function buildBatch(header: ManifestHeader, columns: readonly Column[], key: SigningKey): BuiltBatch {
-  const texts = columns.map((column) => Buffer.from(JSON.stringify(column.values)))
+  const texts = columns.map((column) => ('json' in column ? column.json : Buffer.from(JSON.stringify(column.values))))
   const codec = texts.reduce((sum, text) => sum + text.length, 0) < plainBelow ? 'none' : 'zstd'
   const parts: Buffer[] = []
   const blocks = columns.map((column, i) => {
@@ -91,9 +94,13 @@ export function buildBatch(header: ManifestHeader, columns: readonly Column[], k
     parts.push(blockHeader(column.item, packed.length, texts[i]!.length + saltLength), packed)
     return { item: column.item, sha256: sha256(packed) }
   })
-  const manifest: Manifest = { v: 1, ...header, rows: columns[0]?.values.length ?? 0, codec, blocks }
+  const manifest: Manifest = { v: 1, ...header, rows: columns[0] ? rowsOf(columns[0]) : 0, codec, blocks }
   const jws = signStatement(key, 'qz-batch', manifest)
   return { bytes: Buffer.concat([prefix(jws), ...parts]), manifest, hash: sha256(jws) }
+}
+
+function rowsOf(column: Column): number {
+  return 'json' in column ? column.rows : column.values.length
 }
 
 function pack(codec: Manifest['codec'], text: Buffer): Buffer {
@@ -280,7 +287,7 @@ function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBloc
 }
 
 /** A block of a batch's codec, as a writer of version 1 packs it. */
-export function packBlock(codec: Manifest['codec'], { item, values }: Column): PackedBlock {
+export function packBlock(codec: Manifest['codec'], { item, values }: ColumnOfValues): PackedBlock {
   const text = Buffer.from(JSON.stringify(values))
   return { item, packed: pack(codec, text), unpackedLength: text.length + saltLength }
 }

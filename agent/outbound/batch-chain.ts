@@ -3,7 +3,7 @@ import { isFileSchema } from '../../protocol/files.ts'
 import { nextEpoch, type Position, type ChainPosition } from '../../protocol/position.ts'
 import type { SourceTable } from '../database.ts'
 import type { OutboundDeps } from './context.ts'
-import { packDraft, type BatchDraft } from './packing.ts'
+import { packDraft, rowCount, type BatchDraft } from './packing.ts'
 
 /** Rows that are read for one batch, the first time and at least and at most. */
 interface RowsAtOnce {
@@ -83,13 +83,13 @@ export class BatchChain {
   /** Keeps batches near the size limit without reading rows that do not fit. */
   #adapt(draft: BatchDraft, { bytes, limit }: { bytes: number; limit: number }, split: boolean): void {
     const { least, most } = this.#limits
-    const rows = draft.rows.length
+    const rows = rowCount(draft)
     // Parts of files are of one size as a rule, and few: as many as fit.
     if (this.#limits === partsOfFiles && rows > 0) {
       this.#rowsAtOnce = Math.max(least, Math.min(most, 2 * this.#rowsAtOnce, Math.floor((0.9 * limit * rows) / bytes)))
       return
     }
     if (split || bytes > limit * 0.9) this.#rowsAtOnce = Math.max(least, Math.floor(this.#rowsAtOnce / 2))
-    else if (draft.rows.length >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(most, this.#rowsAtOnce * 2)
+    else if (rows >= this.#rowsAtOnce * 0.9 && bytes < limit * 0.4) this.#rowsAtOnce = Math.min(most, this.#rowsAtOnce * 2)
   }
 }

@@ -82,6 +82,11 @@ export class DeleteGuard {
     return this.#rules !== undefined
   }
 
+  /** Keys are remembered, of which it matters whether they have a row again. */
+  get remembersKeys(): boolean {
+    return this.#held.size + this.#confirmed.size > 0
+  }
+
   get holdsEnd(): boolean {
     return this.#end !== undefined
   }
@@ -98,7 +103,7 @@ export class DeleteGuard {
 
   /** @returns of these keys without a row those whose deletes may be sent now. `present`: keys that have been read with their rows. */
   async filter(deletes: readonly Row[], present: readonly Row[], count: Count): Promise<readonly Row[]> {
-    if (this.#held.size + this.#confirmed.size > 0) {
+    if (this.remembersKeys) {
       for (const text of present.map(keyText)) [this.#held, this.#confirmed].forEach((keys) => keys.delete(text))
     }
     const free = deletes.filter((key) => this.#confirmed.has(keyText(key)))

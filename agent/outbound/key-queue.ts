@@ -1,4 +1,4 @@
-import type { Capture, Row, SourceTable } from '../database.ts'
+import type { Capture, Row, RowBlocks, SourceTable } from '../database.ts'
 import type { DrainWaiters } from './drain-waiters.ts'
 
 /** Keys of queue entries that are read in parts, and whether deletes among them wait. */
@@ -59,6 +59,22 @@ export class KeyQueue {
     return this.#taken?.keys.splice(0, limit)
   }
 
+  /** The next rows without the making of a value, and the entries that are done with when they are recorded; undefined where `next` must do it. */
+  async nextBlocks(limit: number): Promise<(RowBlocks & { entries: string[] }) | undefined> {
+    if (this.#taken || this.#waiting.length > 0) return undefined
+    const taken = await this.#capture.takeBlocks?.(this.#source, limit, this.#out)
+    if (!taken) return undefined
+    this.#took(taken.entries, taken.keys, limit)
+    const { rows, columns } = taken
+    return { rows, columns, entries: [...taken.entries, ...this.#done.splice(0)] }
+  }
+
+  #took(entries: readonly string[], keys: number, limit: number): void {
+    for (const entry of entries) this.#out.add(entry)
+    this.#tookAll = Math.max(keys, entries.length) < limit
+    if (this.#tookAll) this.sawEnd()
+  }
+
   async #take(limit: number, unseen: () => void): Promise<Taken | undefined> {
     if (this.#waiting.length > maxWaiting) return undefined
     const { keys, entries, marked } = await this.#capture.take(this.#source, limit, this.#out)
@@ -67,9 +83,7 @@ export class KeyQueue {
       unseen()
       return undefined
     }
-    for (const entry of entries) this.#out.add(entry)
-    this.#tookAll = Math.max(keys.length, entries.length) < limit
-    if (this.#tookAll) this.sawEnd()
+    this.#took(entries, keys.length, limit)
     if (entries.length === 0) return undefined
     return { keys, entries, waits: false }
   }

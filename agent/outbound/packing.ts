@@ -1,12 +1,15 @@
 import { buildBatch, type BuiltBatch, type Column, type ManifestHeader, type Op } from '../../protocol/batch.ts'
 import { valueFault, type Value } from '../../protocol/value.ts'
 import type { SigningKey } from '../../protocol/signature.ts'
-import type { Row, RowFault, SourceTable } from '../database.ts'
+import type { Row, RowBlocks, RowFault, SourceTable } from '../database.ts'
 import { keyIndexes, keyOf } from '../row-keys.ts'
 
 /** Rows read together that are to travel in one batch, and what is to be written down when the hub has them. */
 export interface BatchDraft {
-  rows: Row[]
+  /** Where `blocks` are set, made of them when somebody asks. */
+  readonly rows: Row[]
+  /** Rows that were read without making a value: no deletes and no faults are beside them. */
+  readonly blocks?: RowBlocks
   /** Keys that have no row. */
   deletes: Row[]
   faults: RowFault[]
@@ -22,9 +25,33 @@ export interface PackOptions {
   limit: number
 }
 
+/** Rows as they were read, without a value of theirs. */
+export function draftOfBlocks(blocks: RowBlocks, rest: Pick<BatchDraft, 'entries' | 'snapshot'>): BatchDraft {
+  let made: Row[] | undefined
+  const draft = {
+    get rows() {
+      return (made ??= valuesOf(blocks))
+    },
+    blocks,
+    deletes: [],
+    faults: [],
+    ...rest,
+  }
+  return draft
+}
+
+function valuesOf({ rows, columns }: RowBlocks): Row[] {
+  const values = columns.map((json) => JSON.parse(json.toString('utf8')) as Value[])
+  return Array.from({ length: rows }, (_, row) => values.map((column) => column[row]!))
+}
+
+export function rowCount(draft: Pick<BatchDraft, 'blocks' | 'rows'>): number {
+  return draft.blocks ? draft.blocks.rows : draft.rows.length
+}
+
 /** Whether there is anything to be sent. */
-export function travels({ rows, deletes, faults }: BatchDraft): boolean {
-  return rows.length + deletes.length + faults.length > 0
+export function travels(draft: BatchDraft): boolean {
+  return rowCount(draft) + draft.deletes.length + draft.faults.length > 0
 }
 
 /**
@@ -76,7 +103,8 @@ type Content = Pick<BatchDraft, 'rows' | 'deletes' | 'faults'>
 /** `after`: where a snapshot resumes behind the first part; null begins it again, which repeats but loses nothing. */
 function parts(draft: BatchDraft, first: Content, second: Content, after: Row | null): [BatchDraft, BatchDraft] {
   const head: BatchDraft = { ...first, entries: [] }
-  const rest: BatchDraft = { ...draft, ...second }
+  const { blocks: _blocks, ...whole } = draft
+  const rest: BatchDraft = { ...whole, ...second }
   if (draft.snapshot) {
     head.snapshot = { first: draft.snapshot.first, last: false, after }
     rest.snapshot = { ...draft.snapshot, first: false }
@@ -93,6 +121,8 @@ function join(a: BatchDraft, b: BatchDraft): BatchDraft {
 }
 
 function columnsOf(source: SourceTable, draft: BatchDraft): Column[] {
+  const { blocks } = draft
+  if (blocks) return source.columns.map(({ item }, i) => ({ item: item.id, rows: blocks.rows, json: blocks.columns[i]! }))
   const deletes = draft.deletes.filter((key) => canTravel(source, key))
   const faults = draft.faults.filter((fault) => canTravel(source, fault.key))
   const absent = [...deletes, ...faults.map((fault) => fault.key)]

@@ -7,7 +7,7 @@ import { BatchChain } from './batch-chain.ts'
 import type { OutboundDeps, StreamResources } from './context.ts'
 import type { DrainWaiters } from './drain-waiters.ts'
 import { KeyQueue } from './key-queue.ts'
-import { travels, type BatchDraft } from './packing.ts'
+import { draftOfBlocks, travels, type BatchDraft } from './packing.ts'
 import { RowChecks } from './row-checks.ts'
 import { SnapshotReader } from './snapshot.ts'
 import type { StreamRecord } from './stream-record.ts'
@@ -182,7 +182,18 @@ export class StreamReader {
     return (changes ? await this.#readChanges() : undefined) ?? (snapshot && !snapshotFirst ? this.#readSnapshot() : undefined)
   }
 
+  /** Rows are good as blocks where nobody looks at their values or their keys. */
+  get #readsBlocks(): boolean {
+    const { guard, rules } = this.#resources
+    return !rules.reload && !this.#checks.looks && !guard.fault && !guard.remembersKeys && this.#record.quarantine === 0
+  }
+
   async #readChanges(): Promise<BatchDraft | undefined> {
+    const blocks = this.#readsBlocks ? await this.#queue.nextBlocks(this.#chain.rowsAtOnce) : undefined
+    if (blocks) {
+      if (this.#queue.isAtEnd) this.#resources.guard.sawEnd()
+      return draftOfBlocks(blocks, { entries: blocks.entries })
+    }
     const keys = await this.#queue.next(this.#chain.rowsAtOnce, () => this.#noteUnseen())
     if (!keys) {
       if (this.#queue.isAtEnd) this.#resources.guard.sawEnd()
@@ -235,7 +246,7 @@ export class StreamReader {
       await this.#queue.drop()
       this.#resources.guard.queueEmptied()
     }
-    const draft = await this.#snapshot.read(this.#chain.rowsAtOnce, (rows) => this.#mayEnd(rows))
+    const draft = await this.#snapshot.read(this.#chain.rowsAtOnce, this.#readsBlocks, (rows) => this.#mayEnd(rows))
     if (!draft?.snapshot?.last || !(await this.lookAtTriggers())) return draft
     this.#resources.sent.drop(draft)
     return undefined

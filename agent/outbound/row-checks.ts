@@ -14,6 +14,11 @@ export class RowChecks {
     this.#checker = checkerOf(source)
   }
 
+  /** Whether values are looked at, or become others. */
+  get looks(): boolean {
+    return this.#portable !== undefined || this.checks
+  }
+
   get checks(): boolean {
     return this.#checker !== undefined
   }

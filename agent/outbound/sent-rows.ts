@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
 import { samePosition, type ChainPosition } from '../../protocol/position.ts'
 import type { Row, SourceTable } from '../database.ts'
-import type { BatchDraft } from './packing.ts'
+import { rowCount, type BatchDraft } from './packing.ts'
 import { keyIndexes, keyOf, keyText } from '../row-keys.ts'
 import { SqliteFile } from '../runtime/sqlite-file.ts'
 
@@ -276,12 +276,12 @@ class OpenFile extends SqliteFile {
   }
 
   record(from: ChainPosition | null, to: ChainPosition, draft: BatchDraft, keyOfRow: ((row: Row) => string) | undefined): void {
-    const { rows, deletes, faults, snapshot } = draft
+    const { deletes, faults, snapshot } = draft
     const follows = samePosition(this.#position(), from)
     this.#change(() => {
       if (snapshot?.first || !follows) this.make('delete from print')
       if (keyOfRow) {
-        for (const row of rows) this.#put(keyOfRow(row), this.printOf(row))
+        for (const row of draft.rows) this.#put(keyOfRow(row), this.printOf(row))
         for (const key of deletes) this.run('delete from print where key = ?', keyText(key))
         for (const { key } of faults) this.#put(keyText(key), unknown)
       }
@@ -290,14 +290,16 @@ class OpenFile extends SqliteFile {
   }
 
   /** `complete`: every key that the receivers have stands here, since a snapshot was followed from its first batch to its last. */
-  #counts({ rows, deletes, snapshot }: BatchDraft, follows: boolean): Partial<Stream> {
+  #counts(draft: BatchDraft, follows: boolean): Partial<Stream> {
+    const { deletes, snapshot } = draft
+    const rows = rowCount(draft)
     const { rows: known, since, snapshot_rows: soFar, complete } = this.#stream
     const left = known === null ? null : Math.max(0, known - deletes.length)
-    const sent = since + rows.length + deletes.length
+    const sent = since + rows + deletes.length
     const intact = follows ? complete : 0
     if (!snapshot) return { rows: left, since: sent, complete: intact, ...(!follows && { snapshot_rows: null }) }
     const before = snapshot.first ? 0 : follows ? soFar : null
-    const total = before === null ? null : before + rows.length
+    const total = before === null ? null : before + rows
     if (!snapshot.last) return { rows: left, since: sent, complete: 0, snapshot_rows: total }
     return { rows: total, since: sent + minBetweenCounts, complete: total === null ? 0 : 1, snapshot_rows: null }
   }

@@ -4,7 +4,7 @@ import type { Capture, Row, Rows, SourceTable, StreamState } from '../database.t
 import { readPage } from '../row-pages.ts'
 import type { RowChecks } from './row-checks.ts'
 import type { StreamResources } from './context.ts'
-import type { BatchDraft } from './packing.ts'
+import { draftOfBlocks, type BatchDraft } from './packing.ts'
 
 type State = StreamState['snapshot']
 
@@ -67,19 +67,27 @@ export class SnapshotReader {
   }
 
   /** The next part; undefined where nothing is left but its end, and that must wait. */
-  async read(rowsAtOnce: number, mayEnd: (rows: number | undefined) => boolean): Promise<BatchDraft | undefined> {
+  async read(rowsAtOnce: number, asBlocks: boolean, mayEnd: (rows: number | undefined) => boolean): Promise<BatchDraft | undefined> {
     const { began, after } = this.#running!
     const { pace, sent } = this.#resources
     const first = began === null
     if (!pace.isMeasured) pace.measure(await this.#capture.count(this.#source))
     const limit = pace.limit(rowsAtOnce)
+    const snapshotOf = (met: number, count: number, last: Row | null): BatchDraft['snapshot'] => {
+      pace.took(count)
+      const ended = met < limit && mayEnd(pace.rows)
+      return count === 0 && !ended && !first ? undefined : { first, last: ended, after: last }
+    }
+    const blocks = asBlocks ? await this.#capture.blocksAfter?.(this.#source, after, limit) : undefined
+    if (blocks) {
+      const snapshot = snapshotOf(blocks.rows, blocks.rows, blocks.last)
+      return snapshot && draftOfBlocks(blocks, { entries: [], snapshot })
+    }
     const { last, met, ...read } = await this.#part(after, limit)
     const { rows, faults } = this.#checks.take(read)
-    const count = rows.length + faults.length
-    pace.took(count)
-    const ended = met < limit && mayEnd(pace.rows)
-    if (count === 0 && !ended && !first) return undefined
-    const draft = { rows, faults, deletes: [], entries: [], snapshot: { first, last: ended, after: last } }
+    const snapshot = snapshotOf(met, rows.length + faults.length, last)
+    if (!snapshot) return undefined
+    const draft = { rows, faults, deletes: [], entries: [], snapshot }
     sent.reread(draft)
     return draft
   }

@@ -3,7 +3,7 @@ import type { QianzhiError } from '../../protocol/errors.ts'
 import { showPosition, type ChainPosition } from '../../protocol/position.ts'
 import { clearFault, setFault } from '../status/board.ts'
 import type { OutboundDeps, StreamResources } from './context.ts'
-import type { BatchDraft } from './packing.ts'
+import { rowCount, type BatchDraft } from './packing.ts'
 import type { StreamRecord } from './stream-record.ts'
 
 /** Milliseconds between the log's lines on a running snapshot. */
@@ -58,7 +58,7 @@ export class StreamStatus {
   stored(draft: BatchDraft, position: ChainPosition, warned: number | undefined): void {
     this.report.position = position
     this.#tellRows()
-    this.report.rows += draft.rows.length + draft.deletes.length
+    this.report.rows += rowCount(draft) + draft.deletes.length
     if (warned !== undefined) this.report.warned = (this.report.warned ?? 0) + warned
     this.report.lastPush = this.#deps.hub.now().toISOString()
     this.report.quarantine = this.#record.quarantine

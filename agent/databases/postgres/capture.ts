@@ -2,13 +2,14 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
-import { quoteText } from './sql.ts'
-import type { Capture, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
+import { quoteName, quoteText } from './sql.ts'
+import type { Capture, Found, Row, RowBlocks, Rows, SourceTable, StreamState, StreamStep, Take, TakenBlocks } from '../../database.ts'
 import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect, textOf } from './books.ts'
 import { sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
-import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
+import { CopiedColumns, copyColumns } from './copy-out.ts'
+import { countRows, isValueError, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { Sleeper } from './sleep.ts'
 import { sourceTable, tableMembers } from './table.ts'
@@ -16,9 +17,13 @@ import { sourceTable, tableMembers } from './table.ts'
 /** SQLSTATE of a statement that waited for a lock too long. */
 const lockNotAvailable = '55P03'
 const firstEntries = 16
+/** Below, prepared statements are faster than COPY, which is planned each time. */
+const fewKeys = 50
 const collapseLock = '200ms'
 /** Somebody else's lock on one table must not keep the other tables waiting for long. */
 const lockWait = '3s'
+/** A table that grew since it was last analysed would be read, or sorted, from end to end for each page. */
+const byIndex = 'set enable_seqscan = off; set enable_sort = off'
 /** Milliseconds for which the queues are not looked at together after one was found locked. */
 const lockedMs = 15_000
 
@@ -28,6 +33,10 @@ interface Watched {
   inherited: boolean
   /** Entries to ask for, by what the last ones held. */
   keysPerEntry: number
+  /** Where its rows can be read without making values. */
+  copied: CopiedColumns | undefined
+  /** The last look found many keys. */
+  many: boolean
 }
 
 export class PostgresCapture implements Capture {
@@ -48,7 +57,7 @@ export class PostgresCapture implements Capture {
   /** On a connection that holds the lock; the capture closes it. */
   static async open(connection: Connection, sources: readonly SourceTable[], pace: number): Promise<PostgresCapture> {
     const capture = new PostgresCapture(connection, sources)
-    await connection.script(`set lock_timeout = '${lockWait}'`)
+    await connection.script(`set lock_timeout = '${lockWait}'; ${byIndex}`)
     capture.#sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
     return capture
   }
@@ -115,9 +124,62 @@ export class PostgresCapture implements Capture {
         }
       }
       if (rows.length > 0) watched.keysPerEntry = Math.max(1, held / rows.length)
+      watched.many = keys.size >= fewKeys
       if (rows.length < limit) break
     }
     return { entries, keys: [...keys.values()], marked }
+  }
+
+  async takeBlocks(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<TakenBlocks | undefined> {
+    const watched = await this.#watch(source)
+    const { reader } = watched
+    if (!watched.copied || !watched.many) return undefined
+    const { queue } = sourceNames(source.resource)
+    const limit = Math.ceil(maxKeys / watched.keysPerEntry)
+    const taken = await this.#work(source, () =>
+      this.#connection.prepared(`select id, cause, cardinality(k1) from ${queue} where id not in (select unnest($1::uuid[])) limit $2`, [
+        [...inFlight],
+        limit,
+      ]),
+    )
+    const keys = taken.reduce((sum, [, , held]) => sum + Number(held), 0)
+    watched.many = keys >= fewKeys
+    if (!watched.many || taken.some(([, cause]) => cause !== null)) return undefined
+    watched.keysPerEntry = Math.max(1, keys / taken.length)
+    const entries = taken.map(([id]) => id!)
+    const [key] = reader.keys
+    const queued = `select unnest(k1) from ${queue} where id = any('{${entries.join(',')}}')`
+    const read = await this.#copied(
+      source,
+      watched.copied,
+      `${reader.select} and r.${quoteName(key!.column)} = any(array(${queued})::${key!.cast}[])`,
+    )
+    if (!read) return undefined
+    if (read.rows < keys) {
+      const [row] = await this.#work(source, () => this.#connection.query(`select count(distinct k) from (${queued}) q(k)`))
+      if (Number(row![0]) !== read.rows) return undefined
+    }
+    return { ...read, entries, keys }
+  }
+
+  async blocksAfter(source: SourceTable, after: Row | null, limit: number): Promise<(RowBlocks & { last: Row | null }) | undefined> {
+    const { reader, copied } = await this.#watch(source)
+    if (!copied) return undefined
+    const [key] = reader.keys
+    const place = after && reader.order.map((place) => quoteText(after[place]!))
+    const read = await this.#copied(source, copied, reader.page(place ?? undefined, String(limit)))
+    return read && { ...read, last: read.rows > 0 ? [lastValue(read.columns[key!.place]!)] : null }
+  }
+
+  /** Undefined also where the server cannot read a value: which one, the way by values finds out. */
+  async #copied(source: SourceTable, into: CopiedColumns, query: string): Promise<RowBlocks | undefined> {
+    try {
+      await this.#work(source, () => this.#connection.guard(() => copyColumns(this.#connection.client, query, into)))
+    } catch (error) {
+      if (!isValueError(error)) throw error
+      return undefined
+    }
+    return into.blocks
   }
 
   async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
@@ -132,7 +194,12 @@ export class PostgresCapture implements Capture {
 
   async count(source: SourceTable): Promise<number> {
     const { reader } = await this.#watch(source)
-    return this.#work(source, () => countRows(this.#connection, reader))
+    await this.#connection.script('set enable_seqscan = on')
+    try {
+      return await this.#work(source, () => countRows(this.#connection, reader))
+    } finally {
+      await this.#connection.script(byIndex)
+    }
   }
 
   async record(source: SourceTable, step: StreamStep): Promise<void> {
@@ -236,7 +303,9 @@ export class PostgresCapture implements Capture {
     if (!watched) {
       const table = await sourceTable(this.#connection, source.table)
       const inherited = table.kind === 'r' && (await tableMembers(this.#connection, table.oid)).length > 1
-      this.#watched.set(source, (watched = { reader: readerOf(source, table), inherited, keysPerEntry: entryKeys / firstEntries }))
+      const reader = readerOf(source, table)
+      const copied = reader.copied && !inherited ? new CopiedColumns(reader.copied, reader.counted) : undefined
+      this.#watched.set(source, (watched = { reader, inherited, keysPerEntry: entryKeys / firstEntries, copied, many: false }))
     }
     return watched
   }
@@ -261,6 +330,20 @@ export class PostgresCapture implements Capture {
       throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
     }
   }
+}
+
+/** The last text of a JSON array of texts. */
+function lastValue(column: Buffer): string {
+  let from = column.length - 2
+  do from = column.lastIndexOf(0x22, from - 1)
+  while (isEscaped(column, from))
+  return JSON.parse(column.toString('utf8', from, column.length - 1)) as string
+}
+
+function isEscaped(column: Buffer, at: number): boolean {
+  let slashes = 0
+  while (column[at - 1 - slashes] === 0x5c) slashes++
+  return slashes % 2 === 1
 }
 
 function locked({ table }: SourceTable, error: unknown): QianzhiError {

@@ -23,7 +23,8 @@ import {
 } from '../../database.ts'
 import { sqlState, type Connection, type Texts } from './connection.ts'
 import type { Table, TableColumn } from './table.ts'
-import { readingOf, type Convert } from './types.ts'
+import type { CopiedColumn } from './copy-out.ts'
+import { isToldByText, readingOf, type Convert, type Reading } from './types.ts'
 
 export interface KeyReading {
   /** Place among the source's columns. */
@@ -57,10 +58,14 @@ export interface Reader {
   keyValues: string
   first: string
   next: string
+  /** Rows in the key's order behind a place (SQL of the values of `order`, or none), so many. */
+  page(after: readonly string[] | undefined, limit: string): string
   /** Keyset order: the index's columns as places in `keys`. */
   order: readonly number[]
   /** The same of the key's columns alone. */
   ofKeys(): Reader
+  /** How COPY's bytes become the columns of a batch: undefined where they do not, or a key is more than one column or not told by its text. */
+  copied: readonly CopiedColumn[] | undefined
 }
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-TYPE where the table cannot supply its items without loss. */
@@ -90,9 +95,18 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     keyless: keylessQuery(source, table, from),
     ...statements(select, keys, keyIndex(source, table) ?? keys.map(({ column }) => ({ column, collation: null }))),
     fromKeys: joinFromKeys(values, rows, keys),
+    copied: copiedOf(source, table, readings),
     ofKeys: () => readerOf({ ...source, columns: source.columns.filter(({ item }) => item.key) }, table),
     keyValues: `select ${keys.map((key, i) => `$${i + 1}::${key.cast}`).join(', ')}`,
   }
+}
+
+function copiedOf(source: SourceTable, table: Table, readings: readonly Reading[]): CopiedColumn[] | undefined {
+  const keys = source.columns.filter(({ item }) => item.key)
+  if (keys.length !== 1 || !isToldByText(table.columns.get(keys[0]!.column)!)) return undefined
+  if (source.columns.some(({ mapping }) => mapping)) return undefined
+  const copied = readings.flatMap((reading) => reading.copied ?? [])
+  return copied.length === readings.length ? copied : undefined
 }
 
 function conditionOf({ rowFilter = [] }: SourceTable): string {
@@ -116,8 +130,10 @@ function statements(select: string, keys: readonly KeyReading[], index: readonly
     return `r.${quoteName(name)}${collation ? ` collate ${collation}` : ''}`
   }
   const ordered = index.map(({ column }) => compared(column)).join(', ')
-  const after = order.map((key, i) => `$${i + 1}::${keys[key]!.cast}`).join(', ')
-  const limited = `order by ${ordered} limit`
+  const page = (after: readonly string[] | undefined, limit: string): string => {
+    const place = after?.map((value, i) => `${value}::${keys[order[i]!]!.cast}`).join(', ')
+    return `${select}${place === undefined ? '' : ` and (${ordered}) > (${place})`} order by ${ordered} limit ${limit}`
+  }
   const columns = keys.map((key) => compared(key.column))
   const lists = keys.map((key, i) => `$${i + 1}::${key.cast}[]`)
   return {
@@ -127,8 +143,12 @@ function statements(select: string, keys: readonly KeyReading[], index: readonly
       keys.length === 1
         ? `${select} and ${columns[0]} = any(${lists[0]})`
         : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`,
-    first: `${select} ${limited} $1`,
-    next: `${select} and (${ordered}) > (${after}) ${limited} $${order.length + 1}`,
+    page,
+    first: page(undefined, '$1'),
+    next: page(
+      order.map((_, i) => `$${i + 1}`),
+      `$${order.length + 1}`,
+    ),
   }
 }
 
@@ -227,7 +247,7 @@ export function readByKeys(connection: Connection, reader: Reader, keys: readonl
 const notOfRows = /^(0|20|24|25|26|27|28|2B|2D|34|3B|3D|3F|40|42|53|55|57|58|72|HV|XX)/
 
 /** Raised for what a row holds: data exceptions, what functions of the agency's own raise, a row that is damaged on the disk. */
-function isValueError(error: unknown): boolean {
+export function isValueError(error: unknown): boolean {
   const state = sqlState(error)
   return state !== undefined && /^[0-9A-Z]{5}$/.test(state) && (!notOfRows.test(state) || state === 'XX001')
 }

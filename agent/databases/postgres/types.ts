@@ -1,6 +1,7 @@
 /** PostgreSQL's types against the portable ones: what may supply an item, how its text becomes the portable one, what may receive it. */
 import type { Item } from '../../../protocol/schema.ts'
 import { valueFault, type ValueLimits } from '../../../protocol/value.ts'
+import type { CopiedColumn } from './copy-out.ts'
 import type { TableColumn } from './table.ts'
 
 /** Portable text of a value, or undefined where it cannot travel. Portable text stays what it is: keys pass through twice. */
@@ -12,6 +13,8 @@ export interface Reading {
   /** True where values may be over the limit: their bytes are then counted before they are read. */
   wide: boolean
   convert?: Convert
+  /** The same on the bytes that COPY sends; absent where that takes more. */
+  copied?: CopiedColumn
 }
 
 const texts = ['text', 'varchar', 'bpchar', 'citext']
@@ -42,7 +45,18 @@ export function readingOf(item: ItemForm, column: TableColumn, valueLimit: numbe
   if (item.type === 'integer' && column.base === 'numeric' && numericScale(column) !== 0) return undefined
   if (item.key && !hasOneText(column)) return undefined
   const convert = conversionOf(item, column)
-  return { asText: ['bpchar', 'inet', 'cidr'].includes(column.base), wide: isWide(column, valueLimit), ...(convert && { convert }) }
+  const copied = copiedOf(item, convert)
+  return {
+    asText: ['bpchar', 'inet', 'cidr'].includes(column.base),
+    wide: isWide(column, valueLimit),
+    ...(convert && { convert }),
+    ...(copied && { copied }),
+  }
+}
+
+/** Whether two keys of the column are the same value exactly where their texts are: not without regard to case, or to blanks behind. */
+export function isToldByText({ base, loose }: TableColumn): boolean {
+  return !loose && [...integers, 'text', 'varchar', 'uuid', 'date', 'timestamp', 'timestamptz', 'bool'].includes(base)
 }
 
 /** As a key, a value must have one text: 1.0 and 1.00 are one key in an unbounded numeric, and floats differ by their last digit. */
@@ -79,6 +93,22 @@ function conversionOf(item: ValueLimits, column: TableColumn): Convert | undefin
       return undefined
     default:
       return conversions[item.type]
+  }
+}
+
+function copiedOf(item: ValueLimits, convert: Convert | undefined): CopiedColumn | undefined {
+  if (!convert) return { form: 'same' }
+  switch (item.type) {
+    case 'text':
+      return { form: 'same', longest: item.length! }
+    case 'decimal':
+      return convert === number ? { form: 'number' } : undefined
+    case 'integer':
+    case 'json':
+    case 'binary':
+      return undefined
+    default:
+      return { form: item.type }
   }
 }
 

@@ -3,11 +3,11 @@
  * the receiver has around its tables. A failure names its seed: QIANZHI_SEED=<it> begins with that run.
  */
 import type { Test } from 'tap'
-import type { Applied, Change, SinkTable } from '../../../../agent/database.ts'
+import type { Applied, Change, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Op } from '../../../../protocol/batch.ts'
 import { valueFault, type Value } from '../../../../protocol/value.ts'
 import { Random, seedOfThisRun } from '../../../faults/random.ts'
-import { at, batchOf, openSinks, schemaOf, sinkOf, type Filling } from './fixture.ts'
+import { at, batchOf, openSinks, schemaOf, sinkOf, sortRows, sourceOf, watch, type Filling } from './fixture.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 
 const usual = { runs: 6, batches: 5 }
@@ -40,6 +40,40 @@ const values: Record<string, readonly string[]> = {
 }
 
 export function blocksConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
+  t.test('changed rows are taken as blocks as they are by value, or not at all', async (t) => {
+    const of = (id: string) => ({ ...schema.items.find((item) => item.id === id)!, key: id === 'id' })
+    const read = schemaOf([...['id', 'name', 'code', 'amount', 'yes', 'day', 'at', 'utc', 'time'].map(of)])
+    const { test, capture, source } = await watch(t, engine, freshDatabase, sourceOf(read))
+    const random = new Random(seedOfThisRun())
+    const shows = `seed ${random.seed}`
+    let ofBlocks = 0
+    for (let turn = 0, seq = 1; turn < 8; turn++) {
+      const change = randomChange(random, { columns: source.columns }, 2, 0)
+      const rows = change.columns[0]!.map((_, row) => change.columns.map((column) => column[row]!))
+      const literals = ([id, ...values]: Row) =>
+        [id!, ...values].map((value, i) => (value === null ? 'null' : engine.literal(read.items[i]!.type, value))).join(', ')
+      await test.query(`delete from licence where id in (${rows.map(([id]) => engine.literal('text', id!)).join(', ')})`)
+      for (const row of turn % 4 === 3 ? rows.slice(1) : rows) await test.query(`insert into licence values (${literals(row)})`)
+      const { keys } = await capture.take(source, 10_000, new Set())
+      const found = await capture.rowsByKeys(source, keys)
+      const blocks = await capture.takeBlocks?.(source, 10_000, new Set())
+      if (blocks) {
+        ofBlocks++
+        const values = blocks.columns.map((json) => JSON.parse(json.toString()) as Value[])
+        t.same(sortRows(values[0]!.map((_, row) => values.map((column) => column[row]!))), sortRows(found.rows), shows)
+        t.same([found.missing, found.faults, blocks.rows], [[], [], found.rows.length], shows)
+        t.ok(
+          blocks.columns.every((json, i) => json.toString() === JSON.stringify(values[i])),
+          `${shows}: written as JSON.stringify does`,
+        )
+      }
+      const { entries } = blocks ?? (await capture.take(source, 10_000, new Set()))
+      await capture.record(source, { from: at(seq), to: at(++seq), entries, faults: [], sent: [] })
+      t.same((await capture.take(source, 10, new Set())).entries, [], `${shows}: all was taken`)
+    }
+    t.equal(ofBlocks > 0, engine.readsBlocks ?? false, `${ofBlocks} of 8 were blocks`)
+  })
+
   t.test('a batch goes in from its blocks as it does value by value', async (t) => {
     const { runs, batches } = process.env['QIANZHI_TEST_LONG'] ? long : usual
     const began = seedOfThisRun()
@@ -77,9 +111,9 @@ export function blocksConformance(t: Test, engine: Dialect, freshDatabase: () =>
   })
 }
 
-function randomChange(random: Random, { columns }: SinkTable, seq: number): Change {
+function randomChange(random: Random, { columns }: Pick<SinkTable, 'columns'>, seq: number, oddity = 0.3): Change {
   const count = random.pick([3, 60, 150])
-  const odd = random.chance(0.3)
+  const odd = random.chance(oddity)
   const twice = random.chance(0.1)
   const ids = Array.from({ length: keys }, (_, i) => i)
   const chosen = Array.from({ length: count }, () => (twice ? random.pick(ids) : ids.splice(random.between(0, ids.length - 1), 1)[0]!))

@@ -1,7 +1,20 @@
 /** The tables, positions and the small agent that the conformance tests share. */
 import { createHash } from 'node:crypto'
 import type { Test } from 'tap'
-import type { Applied, Capture, Change, Database, Delivery, Part, Row, SinkTable, SourceTable, Take } from '../../../../agent/database.ts'
+import type {
+  Applied,
+  Capture,
+  Change,
+  Database,
+  Delivery,
+  Part,
+  Row,
+  RowBlocks,
+  Rows,
+  SinkTable,
+  SourceTable,
+  Take,
+} from '../../../../agent/database.ts'
 import { opBlock, packBlock, type OpenBatch } from '../../../../protocol/batch.ts'
 import type { ChainPosition } from '../../../../protocol/position.ts'
 import { keyItems, type Item, type Schema } from '../../../../protocol/schema.ts'
@@ -149,15 +162,25 @@ export function sortRows(rows: readonly Row[]): Row[] {
   return rows.toSorted((a, b) => (text.get(a)! < text.get(b)! ? -1 : 1))
 }
 
-/** All rows of a table, read in chunks as a snapshot is. */
-export async function tableRows(capture: Pick<Capture, 'rowsAfter'>, source: SourceTable, chunk = 1000): Promise<Row[]> {
+/** All rows of a table, read in chunks as a snapshot is; what can be read as blocks is the same. */
+export async function tableRows(capture: Pick<Capture, 'rowsAfter' | 'blocksAfter'>, source: SourceTable, chunk = 1000): Promise<Row[]> {
   const rows: Row[] = []
   for (let after: Row | null = null; ;) {
     const read: Awaited<ReturnType<Capture['rowsAfter']>> = await capture.rowsAfter(source, after, chunk)
+    const blocks = await capture.blocksAfter?.(source, after, chunk)
+    if (blocks) sameAsBlocks(read, blocks)
     rows.push(...read.rows)
     if (read.last === null) return sortRows(rows)
     after = read.last
   }
+}
+
+function sameAsBlocks(read: Rows & { last: Row | null }, { rows, columns, last }: RowBlocks & { last: Row | null }): void {
+  const texts = columns.map((_, i) => JSON.stringify(read.rows.map((row) => row[i])))
+  const same = rows === read.rows.length && JSON.stringify(last) === JSON.stringify(read.last) && read.faults.length === 0
+  for (const [i, column] of columns.entries())
+    if (!same || column.toString() !== texts[i])
+      throw new Error(`${rows} rows as blocks, the last ${last}: ${column}\nby values, the last ${read.last}: ${texts[i]}`)
 }
 
 export interface Filling extends Opened {

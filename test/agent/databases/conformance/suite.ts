@@ -45,6 +45,8 @@ export interface Dialect {
   capture?: CaptureMode
   /** Whether large batches are written from their blocks, without their values. */
   takesBlocks?: boolean
+  /** Whether rows are read as blocks, without their values. */
+  readsBlocks?: boolean
   /** Whether TRUNCATE is seen by capture. */
   seesTruncate: boolean
   /** Column type (with its collation) that compares text without regard to case, and statements that must run before it can be used. */

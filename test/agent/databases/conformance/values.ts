@@ -4,7 +4,7 @@ import type { Database, Row, SourceTable } from '../../../../agent/database.ts'
 import type { Item } from '../../../../protocol/schema.ts'
 import { keyTypes, type Value, type ValueType } from '../../../../protocol/value.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
-import { at, delivered, openSinks, schemaOf, sinkOf, sortRows, sourceOf, tableRows, watch, Model } from './fixture.ts'
+import { applyChange, at, delivered, openSinks, schemaOf, sinkOf, sortRows, sourceOf, tableRows, watch, Model } from './fixture.ts'
 
 const everyType = schemaOf([
   { id: 'id', type: 'text', length: 60, key: true, required: true },
@@ -68,7 +68,7 @@ export function valueConformance(t: Test, engine: Dialect, freshDatabase: () => 
     for (const [i, batch] of [...rows.map((row) => [row]), rows, many].entries()) {
       const columns = sink.columns.map((_, column) => batch.map((row) => row[column]!))
       const change = { from: i ? at(i) : null, to: at(i + 1), rows: batch.length, columns }
-      const applied = await delivery.apply(sink, 'live', delivery.prepare(sink, change))
+      const applied = await applyChange(delivery, sink, change)
       t.equal(applied.quarantined, 0)
       t.equal(applied.written, batch.length)
     }

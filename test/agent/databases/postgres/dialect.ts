@@ -33,6 +33,7 @@ export const postgres: Dialect = {
     return type === 'integer' || type === 'decimal' ? value : quoteText(value)
   },
   takesBlocks: true,
+  readsBlocks: true,
   seesTruncate: true,
   dropKey: (table) => `alter table ${table} drop constraint ${table}_pkey`,
   unreadable: { prepare: [], value: 'cast(amount * (amount / amount) as numeric(12,2))' },
