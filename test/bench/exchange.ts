@@ -11,31 +11,33 @@ import { copyAndUpsert } from './copy-upsert.ts'
 import { latencies } from './latency.ts'
 import { insertLicences, licenceColumns, licencesResource, licenceTable } from './licences.ts'
 import type { BenchOptions } from './main.ts'
+import { perRow, postmasterOf, processorSeconds, showPerRow } from './processor.ts'
 
 const transaction = 1_000
 
 export async function run({ rows, note }: BenchOptions): Promise<Record<string, number>> {
   const settings = { wal_level: 'logical', shared_buffers: '256MB', max_wal_size: '4GB' }
-  const [a, b] = await Promise.all([startPostgres({ settings }), startPostgres({ settings })])
+  const [a, b, store] = await Promise.all([startPostgres({ settings }), startPostgres({ settings }), startPostgres({ settings })])
   try {
     const logical = await logicalReplication(a, b, rows, note)
     const copy = await copyUpsert(a, b, rows, note)
     const overhead = await triggerCost(a, note)
-    const line = await qianzhi(a, b, rows, note)
+    const line = await qianzhi([a, b, store], rows, note)
     const ratio = (figure: number, to: number) => Number((figure / to).toFixed(2))
     return {
       rows,
-      ...line,
+      ...line.figures,
       ...overhead,
       logicalReplicationRowsPerSecond: logical.captured,
       logicalReplicationFirstLoadRowsPerSecond: logical.firstLoad,
       copyUpsertRowsPerSecond: copy,
-      ratioToLogicalReplication: ratio(line.capturedRowsPerSecond!, logical.captured),
-      firstLoadRatioToLogicalReplication: ratio(line.firstLoadRowsPerSecond!, logical.captured),
+      ratioToLogicalReplication: ratio(line.figures.capturedRowsPerSecond, logical.captured),
+      ...processorRatios(line, logical.spent),
+      firstLoadRatioToLogicalReplication: ratio(line.figures.firstLoadRowsPerSecond, logical.captured),
       ...(await mariadbLatency(note)),
     }
   } finally {
-    await Promise.all([a.stop(), b.stop()])
+    await Promise.all([a.stop(), b.stop(), store.stop()])
   }
 }
 
@@ -70,14 +72,87 @@ async function logicalReplication(a: TestDatabaseServer, b: TestDatabaseServer, 
     await target.query(`create subscription everything connection '${connection}' publication everything`)
     await holds(target, 'licences', rows)
   })
-  const captured = await rowsPerSecond(rows, async () => {
-    await insertAll(source, 'licences', rows + 1, rows * 2)
-    await holds(target, 'licences', rows * 2)
-  })
+  const meter = new Meter({ source: postmasterOf(a.dataDir), target: postmasterOf(b.dataDir) }, rows, (line) =>
+    note(`logical replication: ${line}`),
+  )
+  const flows = await flow(meter, [source, target], ['licences', 'licences'], rows)
+  const captured = flows['inserts']!
   await target.query('drop subscription everything')
   await Promise.all([source.end(), target.end()])
-  note(`logical replication: first load ${firstLoad} rows/s, captured inserts ${captured} rows/s`)
-  return { firstLoad, captured }
+  note(`logical replication: first load ${firstLoad} rows/s`)
+  return { firstLoad, captured, spent: meter.spent }
+}
+
+/** µs of processor per row of each kind of flow, by program and server. */
+class Meter {
+  readonly spent: Record<string, Record<string, number>> = {}
+  readonly #roots: Record<string, number>
+  readonly #rows: number
+  readonly #note: (line: string) => void
+
+  constructor(roots: Record<string, number>, rows: number, note: (line: string) => void) {
+    this.#roots = roots
+    this.#rows = rows
+    this.#note = note
+  }
+
+  async measure(kind: string, work: () => Promise<unknown>): Promise<number> {
+    const before = processorSeconds(this.#roots)
+    const speed = await rowsPerSecond(this.#rows, work)
+    this.spent[kind] = perRow(before, processorSeconds(this.#roots), this.#rows)
+    this.#note(`${kind} ${speed} rows/s; µs of processor per row: ${showPerRow(this.spent[kind])}`)
+    return speed
+  }
+}
+
+/** Rows as many as are there inserted in transactions of 1,000, then updated, then deleted. */
+async function flow(
+  meter: Meter,
+  [source, target]: [Client, Client],
+  [table, delivered]: [string, string],
+  rows: number,
+): Promise<Record<string, number>> {
+  const speeds: Record<string, number> = {}
+  speeds['inserts'] = await meter.measure('inserts', async () => {
+    await insertAll(source, table, rows + 1, rows * 2)
+    await holds(target, delivered, rows * 2)
+  })
+  const parts = Array.from(
+    { length: Math.ceil(rows / transaction) },
+    (_, i) => `id > ${rows + i * transaction} and id <= ${rows + (i + 1) * transaction}`,
+  )
+  speeds['updates'] = await meter.measure('updates', async () => {
+    for (const part of parts) await source.query(`update ${table} set person = 'changed' where ${part}`)
+    await until(
+      'all updates are there',
+      async () => (await target.query(`select 1 from ${delivered} where id = ${rows * 2} and person = 'changed'`)).length === 1,
+      600,
+    )
+    await until(
+      'all updates are there',
+      async () => Number((await target.query(`select count(*) from ${delivered} where person = 'changed'`))[0]![0]) === rows,
+      600,
+    )
+  })
+  speeds['deletes'] = await meter.measure('deletes', async () => {
+    for (const part of parts) await source.query(`delete from ${table} where ${part}`)
+    await until(
+      'all deletes are there',
+      async () => Number((await target.query(`select count(*) from ${delivered} where id > ${rows}`))[0]![0]) === 0,
+      600,
+    )
+  })
+  return speeds
+}
+
+/** Processor time of logical replication for that of Qianzhi, by kind of flow: 1 is as cheap. */
+function processorRatios(line: { spent: Meter['spent'] }, logical: Meter['spent']): Record<string, number> {
+  const ratio = (kind: string, name: string) => ({ [name]: Number((logical[kind]!['sum']! / line.spent[kind]!['sum']!).toFixed(2)) })
+  return {
+    ...ratio('inserts', 'processorRatioToLogicalReplication'),
+    ...ratio('updates', 'processorRatioOfUpdates'),
+    ...ratio('deletes', 'processorRatioOfDeletes'),
+  }
 }
 
 async function copyUpsert(a: TestDatabaseServer, b: TestDatabaseServer, rows: number, note: BenchOptions['note']): Promise<number> {
@@ -131,16 +206,15 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 }
 
 async function qianzhi(
-  a: TestDatabaseServer,
-  b: TestDatabaseServer,
+  [a, b, store]: [TestDatabaseServer, TestDatabaseServer, TestDatabaseServer],
   rows: number,
   note: BenchOptions['note'],
-): Promise<Record<string, number>> {
+) {
   const [sourceUrl, targetUrl] = [await a.createDatabase('qianzhi'), await b.createDatabase('qianzhi')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
   await source.query(`create table licences ${licenceTable}`)
   await source.query(insertLicences('licences', 1, rows))
-  const exchange = await Exchange.start()
+  const exchange = await Exchange.start({ hub: { store: await store.createDatabase('hub') } })
   try {
     const [provider, receiver] = await connect(exchange, sourceUrl, targetUrl)
     const firstLoadRowsPerSecond = await rowsPerSecond(rows, async () => {
@@ -149,14 +223,10 @@ async function qianzhi(
       await holds(target, 'delivered.licences', rows)
     })
     note(`Qianzhi: first load ${firstLoadRowsPerSecond} rows/s`)
-    const before = cpu(exchange, provider, receiver)
-    const capturedRowsPerSecond = await rowsPerSecond(rows, async () => {
-      await insertAll(source, 'licences', rows + 1, rows * 2)
-      await holds(target, 'delivered.licences', rows * 2)
-    })
-    note(
-      `Qianzhi: captured inserts ${capturedRowsPerSecond} rows/s; µs of processor per row: ${spent(before, cpu(exchange, provider, receiver), rows)}`,
-    )
+    const servers = { source: postmasterOf(a.dataDir), store: postmasterOf(store.dataDir), target: postmasterOf(b.dataDir) }
+    const programs = { provider: provider.program.pid!, hub: exchange.hub.pid!, receiver: receiver.program.pid! }
+    const meter = new Meter({ ...servers, ...programs }, rows, (line) => note(`Qianzhi: ${line}`))
+    const flows = await flow(meter, [source, target], ['licences', 'delivered.licences'], rows)
     const latency = await latencies(source, target, {
       from: 10_000_000,
       count: 400,
@@ -164,12 +234,18 @@ async function qianzhi(
       table: 'delivered.licences',
     })
     note(`Qianzhi: one row from commit to visible: p50 ${latency.p50} ms, p99 ${latency.p99} ms`)
-    const memory = {
+    const figures = {
+      firstLoadRowsPerSecond,
+      capturedRowsPerSecond: flows['inserts']!,
+      capturedUpdatesRowsPerSecond: flows['updates']!,
+      capturedDeletesRowsPerSecond: flows['deletes']!,
+      latencyMsP50: latency.p50,
+      latencyMsP99: latency.p99,
       agentRssMb: round(provider.program.peakMemoryMb),
       receiverRssMb: round(receiver.program.peakMemoryMb),
       hubRssMb: round(exchange.hub.peakMemoryMb),
     }
-    return { firstLoadRowsPerSecond, capturedRowsPerSecond, latencyMsP50: latency.p50, latencyMsP99: latency.p99, ...memory }
+    return { figures, spent: meter.spent }
   } finally {
     await exchange.stop()
     await Promise.all([source.end(), target.end()])
@@ -177,7 +253,8 @@ async function qianzhi(
 }
 
 async function connect(exchange: Exchange, sourceUrl: string, targetUrl: string): Promise<[TestAgent, TestAgent]> {
-  const sources = [{ resource: 'licences', database: 'front', table: 'licences' }]
+  // Half of the table is deleted here, and that is meant.
+  const sources = [{ resource: 'licences', database: 'front', table: 'licences', guard: false }]
   const provider = await exchange.enrol('provider', { agency: 'provider', databases: { front: { url: sourceUrl } }, sources })
   await exchange.publish(licencesResource())
   await provider.command('setup')
@@ -185,16 +262,6 @@ async function connect(exchange: Exchange, sourceUrl: string, targetUrl: string)
   const receiver = await exchange.enrol('receiver', { agency: 'receiver', databases: { front: { url: targetUrl } }, sinks })
   await exchange.grant('licences', receiver, [...licenceColumns])
   return [provider, receiver]
-}
-
-function cpu(exchange: Exchange, provider: TestAgent, receiver: TestAgent): Record<string, number> {
-  return { hub: exchange.hub.cpuSeconds!, provider: provider.program.cpuSeconds!, receiver: receiver.program.cpuSeconds! }
-}
-
-function spent(before: Record<string, number>, after: Record<string, number>, rows: number): string {
-  return Object.keys(before)
-    .map((name) => `${name} ${(((after[name]! - before[name]!) * 1e6) / rows).toFixed(1)}`)
-    .join(', ')
 }
 
 function round(figure: number | undefined): number {

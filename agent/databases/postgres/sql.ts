@@ -184,7 +184,8 @@ export function takeOut(table: ApplyTable, source: string, first: number): { fre
   const columns = keys.map(({ column }) => `t.${quoteName(column)}`)
   const same =
     keys.length === 1 ? `${columns[0]} = any(${arrays[0]})` : `(${columns.join(', ')}) in (select * from unnest(${arrays.join(', ')}))`
-  const own = table.takeOver ? '' : ` and t.${sourceColumn} = ${quoteText(source)}`
+  // Where the source is part of the key, others' rows of the same items are not in the way.
+  const own = table.takeOver && !table.key.includes(sourceColumn) ? '' : ` and t.${sourceColumn} = ${quoteText(source)}`
   return {
     free: `select from pg_class where oid = ${quoteText(table.name)}::regclass and ${plainCondition}`,
     remove: `delete from ${table.name} t where ${same}${own}`,
@@ -209,7 +210,9 @@ export function upsert(table: ApplyTable, from: string, source: string, position
   const changed = [...written, ...added]
     .filter((column) => !table.key.includes(column))
     .map((column) => `${quoteName(column)} = excluded.${quoteName(column)}`)
-  const own = table.takeOver ? '' : `\n    where t.${sourceColumn} is not distinct from excluded.${sourceColumn}`
+  // Where the source is part of the key, others' rows of the same items are not in the way.
+  const own =
+    table.takeOver && !table.key.includes(sourceColumn) ? '' : `\n    where t.${sourceColumn} is not distinct from excluded.${sourceColumn}`
   return `insert into ${table.name} as t (${names([...written, ...added])})${table.overriding ? ' overriding system value' : ''}
     select ${names(written, 's.')}, ${values.join(', ')} from ${from}
     on conflict (${names(table.key)}) do update set ${changed.join(', ')}${own}`
