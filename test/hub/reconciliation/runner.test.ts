@@ -284,7 +284,7 @@ t.test('a hub that dies in the middle: another one begins the run anew; one that
 t.test('a store that goes away while a run ends keeps the hub alive, and the run waits again', async (t) => {
   const { office, source, conduct, route, settings } = await open(t)
   const { store } = office
-  const { transaction } = store
+  const transaction = store.transaction.bind(store)
   let refused = 0
   store.transaction = async () => {
     refused++

@@ -1,6 +1,6 @@
 /** Delivery: a batch and its position go in together or not at all; bad rows are set aside by key; a shadow replaces the live table. */
 import type { Test } from 'tap'
-import type { Applied, Change, Delivery, Part, Row, SinkTable } from '../../../../agent/database.ts'
+import type { Change, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { apply, at, delivered, licence, openSinks, schemaOf, sinkOf, sourceOf, tableRows, twoKeys, type Filling } from './fixture.ts'
 

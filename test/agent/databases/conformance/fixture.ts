@@ -180,7 +180,7 @@ function sameAsBlocks(read: Rows & { last: Row | null }, { rows, columns, last }
   const same = rows === read.rows.length && JSON.stringify(last) === JSON.stringify(read.last) && read.faults.length === 0
   for (const [i, column] of columns.entries())
     if (!same || column.toString() !== texts[i])
-      throw new Error(`${rows} rows as blocks, the last ${last}: ${column}\nby values, the last ${read.last}: ${texts[i]}`)
+      throw new Error(`as blocks ${JSON.stringify({ rows, last, column: column.toString() })}, by values ${texts[i]}`)
 }
 
 export interface Filling extends Opened {

@@ -1,10 +1,8 @@
 /** What is not ours stays: whatever a receiver keeps in, on and around a delivered table survives all that delivery does with it. */
 import type { Test } from 'tap'
-import type { Applied, Change, Delivery, Part, Row, SinkTable } from '../../../../agent/database.ts'
+import type { Applied, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { apply, at, licence, openSinks, schemaOf, sinkOf } from './fixture.ts'
-
-type Sketch = Pick<Change, 'from' | 'to'> & Partial<Change> & { of: Row[] }
 
 export function ownConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
   const wider = schemaOf([...licence.items, { id: 'extra', type: 'text', length: 9 }], 2)

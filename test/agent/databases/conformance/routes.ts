@@ -1,6 +1,6 @@
 /** Delivery over a route's life: a table shared by the providers of a standard, versions of another shape, the end of a grant. */
 import type { Test } from 'tap'
-import type { Applied, Change, Delivery, Part, Removal, Row, SinkTable } from '../../../../agent/database.ts'
+import type { Change, Delivery, Removal, Row, SinkTable } from '../../../../agent/database.ts'
 import type { Schema } from '../../../../protocol/schema.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 import { apply, at, delivered, licence, openSinks, schemaOf, sinkOf, type Filling } from './fixture.ts'
