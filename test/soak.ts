@@ -2,8 +2,10 @@
  * `npm run soak -- [--rounds N] [--seed S] [--rows R]`: one table, kills under writes (soak/crash.ts).
  * `npm run soak -- truth [--minutes N] [--seed S]`: schemas of several tables on two engines, every kind of fault (soak/truth.ts).
  * `npm run soak -- registry [--steps N] [--seed S]`: random histories of the registry against the models of the regulation (model/).
- * All end at the first difference, with the seed, and exit code 1.
+ * `npm run soak -- tests [test files]`: the test run with all that the usual one leaves out (support/longer.ts).
+ * The first three end at the first difference, with the seed, and exit code 1.
  */
+import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { seedOfThisRun } from './faults/random.ts'
 
@@ -26,6 +28,10 @@ if (positionals[0] === 'truth') {
 } else if (positionals[0] === 'registry') {
   const { soakRegistry } = await import('./soak/registry.ts')
   process.exitCode = await soakRegistry({ steps: Number(values.steps), seed, say })
+} else if (positionals[0] === 'tests') {
+  const words = ['test/support/run.ts', '--timeout=7200', ...positionals.slice(1)]
+  const env = { ...process.env, QIANZHI_TEST_LONG: '1' }
+  process.exitCode = spawnSync(process.execPath, words, { env, stdio: 'inherit' }).status ?? 1
 } else {
   const { soakCrashes } = await import('./soak/crash.ts')
   process.exitCode = await soakCrashes({ rounds: Number(values.rounds), rows: Number(values.rows), seed, say })

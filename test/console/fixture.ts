@@ -102,9 +102,11 @@ const axePath = createRequire(import.meta.url).resolve('axe-core/axe.min.js')
 
 /** What axe finds that is serious, by rule and place (WCAG 2.2, levels A and AA). */
 export async function barriers(page: Page): Promise<string[]> {
-  await page.evaluate(readFileSync(axePath, 'utf8'))
+  // It stays while the page is not loaded anew.
+  if (!(await page.evaluate<boolean>('Boolean(window.axe)'))) await page.evaluate(readFileSync(axePath, 'utf8'))
   return page.evaluate(`(async () => {
-    const { violations } = await axe.run(document, { runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa'] })
+    const runOnly = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa']
+    const { violations } = await axe.run(document, { runOnly, resultTypes: ['violations'] })
     return violations
       .filter(({ impact }) => impact === 'serious' || impact === 'critical')
       .flatMap(({ id, nodes }) => nodes.map(({ html, any }) => id + ': ' + html.slice(0, 160) + ' ' + (any[0]?.message ?? '')))

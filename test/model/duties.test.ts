@@ -2,9 +2,9 @@
 import t from 'tap'
 import { Random, seedOfThisRun } from '../faults/random.ts'
 import { DutyHistory } from './duty-histories.ts'
-import { stepsOfHistory } from './steps.ts'
+import { historiesOfRun, stepsOfHistory } from './steps.ts'
 
-const histories = Number(process.env['QIANZHI_HISTORIES'] ?? 1)
+const histories = historiesOfRun()
 const random = new Random(seedOfThisRun())
 
 for (let n = 1; n <= histories; n++) {

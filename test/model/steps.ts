@@ -1,7 +1,7 @@
 /** Steps of one random history, in a city of its own. */
 export const stepsOfHistory = 500
 
-/** Histories of a run: 1,500 steps, beside 500 of duties; more in `npm run soak -- registry`. */
+/** Of each model in a run; more in `npm run soak -- registry`. */
 export function historiesOfRun(): number {
-  return Number(process.env['QIANZHI_HISTORIES'] ?? 3)
+  return Number(process.env['QIANZHI_HISTORIES'] ?? 1)
 }
