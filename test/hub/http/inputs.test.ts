@@ -40,7 +40,7 @@ const values = [...texts, -1, 0.5, 1e308, 2 ** 53, null, true, [], [null], ['a',
 /** Bodies as they stand on the wire. */
 const bodies = ['', 'null', '[]', '1', '"x"', '{', '{"__proto__":{"a":1}}', '{"constructor":{"prototype":{"a":1}}}', '{"a\\u0000":1}']
 /** Of values and texts each place gets these in one run: in every run others, all of them in a long one, and each of them somewhere in each run. */
-const shares = longer ? 3 : 1
+const shares = longer ? 6 : 1
 const first = new Random(seedOfThisRun()).between(0, shares - 1)
 const share = <T>(all: readonly T[], place: number): T[] => all.filter((_, i) => (i + place + first) % shares === 0)
 

@@ -11,6 +11,8 @@ import { actionsOn } from '../../../hub/registry/actions.ts'
 import { applyEvent, type Transition, type Workflow } from '../../../hub/registry/workflow.ts'
 import { revisionOf } from '../../../hub/registry/revision.ts'
 import { workflows } from '../../../hub/registry/workflows.ts'
+import { Random, seedOfThisRun } from '../../faults/random.ts'
+import { longer } from '../../support/longer.ts'
 import { openCity } from '../city.ts'
 import { makeObject, openObjects } from '../objects.ts'
 
@@ -44,11 +46,15 @@ function somebody(person: string, role: Role, agency: string): Principal {
 
 class Undone extends Error {}
 
+/** What no step leads to is tried by every fourth of them, in each run by others, and by all in the longer one. */
+const everySo = longer ? 4 : 1
+
 t.test('what happens is what the tables say', async (t) => {
   const city = await openCity(t)
   const objects = await openObjects(city, { provider: 'civil', receiver: 'water' })
   const person = await makeObject(objects, 'person')
   const principals = [theHub, ...roleNames.flatMap((role) => ['civil', 'water', 'health'].map((agency) => somebody(person, role, agency)))]
+  let turn = new Random(seedOfThisRun()).between(0, everySo - 1)
   for (const flow of workflows) {
     let [happened, refused] = [0, 0]
     for (const state of Object.keys(flow.states)) {
@@ -64,6 +70,10 @@ t.test('what happens is what the tables say', async (t) => {
         const fitting = stepsOf(flow, event).filter(({ from }) => from.includes(state))
         for (const principal of principals) {
           const shown = actions.get(principal)!.includes(name)
+          if (fitting.length === 0 && turn++ % everySo > 0) {
+            if (shown) t.fail(`shown as open: ${name} from ${state} by ${principal.roles[0] ?? 'the hub'} of ${principal.agency}`)
+            continue
+          }
           const open = fitting.filter(({ by }) => !by || by.some((role) => principal.roles.includes(role)))
           const outcome = await tryEvent(flow, event, id, { principal, input, seen })
           const what = `${name} from ${state} by ${principal.roles[0] ?? 'the hub'} of ${principal.agency}: ${outcome}`
