@@ -198,6 +198,11 @@ export const memberWords: Readonly<Record<string, LocalizedText>> = {
   read: t('已读', 'read'),
   since: t('收到', 'since'),
   urgency: t('紧急', 'urgency'),
+  advice: t('改进意见', 'advice'),
+  weights: t('权重', 'weights'),
+  quantity: t('数量', 'quantity'),
+  timeliness: t('时效', 'timeliness'),
+  use: t('应用', 'use'),
 }
 
 /** Of values that stand in no table of their own. */
@@ -266,4 +271,11 @@ export const valueWords: Readonly<Record<string, LocalizedText>> = {
   provider: t('提供方', 'provider'),
   soon: t('将到期', 'soon'),
   missing: t('缺失', 'missing'),
+  extra: t('多出', 'extra'),
+  changed: t('不同', 'changed'),
+  settled: t('已到达', 'arrived meanwhile'),
+  moving: t('变动中', 'moving'),
+  quarantined: t('在隔离区', 'in quarantine'),
+  repaired: t('已修复', 'mended'),
+  remaining: t('仍不同', 'still different'),
 }

@@ -77,8 +77,8 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
         : {
             who: 'operator',
             agency,
-            zh: `接收代理 ${agent} 已被撤销：请${agencyName}的信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}）`,
-            en: `Receiving agent ${agent} is revoked: agency IT of ${agencyName} applies for a machine that replaces it (POST /machines, replaces: ${agent})`,
+            zh: `接收代理 ${agent} 已被撤销：请${agencyName}的信息化人员申请新前置机替换它`,
+            en: `Receiving agent ${agent} is revoked: agency IT of ${agencyName} applies for a machine that replaces it`,
           },
     ),
   ],

@@ -1,9 +1,17 @@
 import type { TSchema } from 'typebox'
 import type { Query } from '../store/store.ts'
 
-/** Members that hold an agency's code, and those that hold who did something (`person 7`, or the person's number). */
-const agencies = new Set(['agency', 'provider', 'receiver', 'supposed', 'parent'])
-const actors = new Set(['actor', 'by', 'draftedBy', 'submittedBy', 'signedBy', 'publishedBy', 'createdBy', 'requestedBy'])
+/** Members that hold the code of something that has a name, and those that hold who did something (`person 7`, or the person's number). */
+const kinds: Readonly<Record<string, 'agency' | 'resource' | 'agent' | 'person'>> = {
+  ...every('agency', ['agency', 'provider', 'receiver', 'supposed', 'parent']),
+  ...every('resource', ['resource']),
+  ...every('agent', ['agent']),
+  ...every('person', ['actor', 'by', 'draftedBy', 'submittedBy', 'signedBy', 'publishedBy', 'createdBy', 'requestedBy']),
+}
+
+function every<T>(kind: T, members: readonly string[]): Record<string, T> {
+  return Object.fromEntries(members.map((member) => [member, kind]))
+}
 
 type Named = Record<string, unknown>
 type Plain = Record<string, unknown> & { properties?: Record<string, Plain> }
@@ -23,7 +31,7 @@ function named(shape: Plain): Plain {
   }
   for (const [member, part] of Object.entries(shape.properties ?? {})) {
     named(part)
-    if ((agencies.has(member) || actors.has(member)) && holdsText(part)) {
+    if (Object.hasOwn(kinds, member) && holdsText(part)) {
       shape.properties![nameOf(member)] ??= { type: ['string', 'null'], description: `name of \`${member}\`, where it is one` }
     }
   }
@@ -35,32 +43,25 @@ function holdsText({ type, anyOf }: Plain): boolean {
 }
 
 /**
- * Puts the names of agencies and people beside their codes, where there are none yet: who reads an answer may not be able to ask for them.
- * `rows`: the member of it that is data, and stays as it is.
+ * Puts the names of agencies, resources, machines and people beside their codes, where there are none yet: who reads an answer may not be
+ * able to ask for them. `rows`: the member of it that is data, and stays as it is.
  */
 export async function withNames<T>(query: Query, answer: T, rows?: string): Promise<T> {
   const objects = objectsIn(answer, rows)
-  const codes = new Set<string>()
-  const people = new Set<string>()
-  for (const object of objects) {
-    for (const [member, value] of codesOf(object)) {
-      if (agencies.has(member)) codes.add(value)
-      else people.add(personOf(value)!)
-    }
-  }
-  const names = await read(query, codes, people)
-  for (const object of objects) {
-    for (const [member, value] of codesOf(object))
-      object[nameOf(member)] = names.get(agencies.has(member) ? value : `person ${personOf(value)}`) ?? null
-  }
+  const wanted: Record<string, Set<string>> = { agency: new Set(), resource: new Set(), agent: new Set(), person: new Set() }
+  for (const object of objects) for (const { kind, code } of codesOf(object)) wanted[kind]!.add(code)
+  const names = await read(query, wanted)
+  for (const object of objects)
+    for (const { member, kind, code } of codesOf(object)) object[nameOf(member)] = names.get(`${kind} ${code}`) ?? null
   return answer
 }
 
-function codesOf(object: Named): [string, string][] {
-  return Object.entries(object).filter((entry): entry is [string, string] => {
-    const [member, value] = entry
-    if (typeof value !== 'string' || nameOf(member) in object) return false
-    return agencies.has(member) || (actors.has(member) && personOf(value) !== undefined)
+function codesOf(object: Named): { member: string; kind: string; code: string }[] {
+  return Object.entries(object).flatMap(([member, value]) => {
+    if (typeof value !== 'string' || !Object.hasOwn(kinds, member) || nameOf(member) in object) return []
+    const kind = kinds[member]!
+    const code = kind === 'person' ? personOf(value) : value
+    return code === undefined ? [] : [{ member, kind, code }]
   })
 }
 
@@ -83,11 +84,15 @@ function objectsIn(answer: unknown, rows?: string): Named[] {
 
 const asWritten = new Set(['details', 'evidence', 'content', 'schema', 'before', 'after', 'figures', 'key', 'values'])
 
-async function read(query: Query, codes: Set<string>, people: Set<string>): Promise<Map<string, string>> {
-  if (codes.size + people.size === 0) return new Map()
+async function read(query: Query, wanted: Readonly<Record<string, ReadonlySet<string>>>): Promise<Map<string, string>> {
+  const codes = ['agency', 'resource', 'agent', 'person'].map((kind) => [...wanted[kind]!])
+  if (codes.every(({ length }) => length === 0)) return new Map()
   const rows = await query<{ code: string; name: string }>(
-    `select code, name from agency where code = any($1) union all select 'person ' || id, name from person where id = any($2::bigint[])`,
-    [[...codes], [...people]],
+    `select 'agency ' || code as code, name from agency where code = any($1) union all
+     select 'resource ' || code, title from resource where code = any($2) union all
+     select 'agent ' || id, coalesce(nullif(name, ''), id) from agent where id = any($3) union all
+     select 'person ' || id, name from person where id = any($4::bigint[])`,
+    codes,
   )
   return new Map(rows.map(({ code, name }) => [code, name]))
 }

@@ -12,6 +12,7 @@ const Order = Type.Object({
   id: Type.String(),
   agency: Type.String(),
   resource: text,
+  period: text,
   cause: Type.String(),
   text: Type.String(),
   due: Type.String(),
@@ -27,6 +28,7 @@ const NewOrder = Type.Object(
   {
     agency: AgencyCode,
     resource: Type.Optional(ResourceCode),
+    period: Type.Optional(Type.String({ maxLength: 10 })),
     cause: Type.Enum(Object.keys(orderCauses) as OrderCause[]),
     text: Text(4000),
     due: Day,
@@ -61,7 +63,14 @@ export const orderOperations: readonly Operation[] = [
     text: { zh: '责令改正', en: 'issue a rectification order' },
     body: NewOrder,
     answer: Order,
-    example: { agency: 'civil', cause: 'update', text: '请于期限内更新村居名录', due: '2026-12-15' },
+    example: {
+      agency: 'civil',
+      resource: 'civil.villages',
+      period: '2026-Q3',
+      cause: 'update',
+      text: '请于期限内更新村居名录',
+      due: '2026-12-15',
+    },
     run: ({ registry, principal, body }) => issueOrder(registry, principal, { ...body, due: requireDay(body.due) }),
   }),
   ...eventOperations(orderFlow, '/orders', Order, {

@@ -45,8 +45,8 @@ export async function readRevocation(query: Query, id: string): Promise<QianzhiE
 /** What is to be done for a revoked agent. */
 export function enrolAnew(agent: string): LocalizedText {
   return {
-    zh: `不会自动恢复：仍需要的，由本单位信息化人员申请新前置机替换它（POST /machines，replaces: ${agent}），批准后领取令牌，在新的数据目录执行 qianzhi-agent enroll；有疑问的，询问市电子政务办`,
-    en: `it does not come back by itself: agency IT applies for a machine that replaces it (POST /machines, replaces: ${agent}), takes the token once it is approved and runs qianzhi-agent enroll with a new data folder; the office says why`,
+    zh: `不会自动恢复：仍需要的，由本单位信息化人员申请新前置机替换它（填写替换 ${agent}），批准后领取令牌，在新的数据目录执行 qianzhi-agent enroll；有疑问的，询问市电子政务办`,
+    en: `it does not come back by itself: agency IT applies for a machine that replaces ${agent}, takes the token once it is approved and runs qianzhi-agent enroll with a new data folder; the office says why`,
   }
 }
 
@@ -66,10 +66,19 @@ export async function onlyAgent(query: Query, agency: string): Promise<string | 
 
 /** The same. Throws QZ-RULE where there is none, or several. */
 export async function requireOnlyAgent(query: Query, agency: string): Promise<string> {
-  const only = await onlyAgent(query, agency)
-  if (only !== null) return only
+  const active = await query<{ id: string; name: string }>(
+    `select id, name from agent where agency = $1 and state = 'active' order by id`,
+    [agency],
+  )
+  if (active.length === 1) return active[0]!.id
+  if (active.length === 0)
+    throw rule(
+      '本单位没有在用的前置机：由信息化人员申请一台，批准并领取令牌后即可使用',
+      'your agency has no front-end machine in use: agency IT applies for one, and enrols it once it is approved',
+    )
+  const named = active.map(({ id, name }) => `${name} ${id}`)
   throw rule(
-    `请指明前置机（agent，见 GET /agents）：${agency} 没有在用的前置机，或有多台`,
-    `name the machine (agent, see GET /agents): ${agency} has none in use, or several`,
+    `本单位有多台前置机，请指明一台：${named.join('、')}`,
+    `your agency has several front-end machines: name one of ${named.join(', ')}`,
   )
 }

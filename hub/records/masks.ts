@@ -50,8 +50,8 @@ export function unmaskable(items: readonly Item[], masks: Masks): { reason: Loca
         en: `item ${item.id} is to be masked and cannot be any more: ${fault.en}`,
       },
       next: {
-        zh: '提供单位审核人员或市电子政务办取消该项脱敏（PUT /grants/GRANT/masks），或提供单位在新版本中改回',
-        en: "the provider's reviewer or the office lifts its mask (PUT /grants/GRANT/masks), or the provider changes it back in another version",
+        zh: '提供单位审核人员或市电子政务办取消该项脱敏，或提供单位在新版本中改回',
+        en: "the provider's reviewer or the office lifts its mask, or the provider changes it back in another version",
       },
     }
   }

@@ -14,8 +14,8 @@ interface Ending {
 
 /** What is to be done for a grant that has ended for good. */
 export const applyAnew: LocalizedText = {
-  zh: '不会自动恢复：仍需要数据的，由接收单位使用人员重新申请（POST /applications）；有疑问的，询问市电子政务办',
-  en: 'it does not come back by itself: a user of the receiving agency applies anew (POST /applications) where the data is still needed, or asks the office',
+  zh: '不会自动恢复：仍需要数据的，由接收单位使用人员重新申请共享；有疑问的，询问市电子政务办',
+  en: 'it does not come back by itself: a user of the receiving agency applies anew where the data is still needed, or asks the office',
 }
 const anew: Pick<Ending, 'who' | 'next' | 'over'> = { who: 'receiver', next: applyAnew, over: true }
 
@@ -35,8 +35,8 @@ const endings: Record<string, Ending> = {
     name: { zh: '待接收方确认新版本', en: 'held' },
     who: 'receiver',
     next: {
-      zh: '由接收单位使用人员接受新版本（POST /grants/授权编号/accept）或放弃；接受后自动继续',
-      en: 'a user of the receiving agency accepts the new version (POST /grants/GRANT/accept) or gives the grant up; accepted, it goes on by itself',
+      zh: '由接收单位使用人员在“已获授权”中接受新版本，或放弃；接受后自动继续',
+      en: 'a user of the receiving agency accepts the new version among its grants, or gives the grant up; accepted, it goes on by itself',
     },
   },
   revoked: { name: { zh: '授权已撤销', en: 'revoked' }, ...anew },
@@ -46,8 +46,8 @@ const endings: Record<string, Ending> = {
     name: { zh: '资源已撤销', en: 'withdrawn' },
     who: 'provider',
     next: {
-      zh: '不会自动恢复：仍需要数据的，向提供单位询问，或提出需求（POST /demands）',
-      en: 'it does not come back by itself: ask the provider, or make a demand (POST /demands), where the data is still needed',
+      zh: '不会自动恢复：仍需要数据的，向提供单位询问，或提出目录外需求',
+      en: 'it does not come back by itself: ask the provider, or make a demand where the data is still needed',
     },
     over: true,
   },

@@ -14,7 +14,7 @@ import { demandFlow } from './cases/demands.ts'
 import { orderFlow } from './cases/orders.ts'
 import { documentLimit, documentType } from './documents.ts'
 import { applicationFlow } from './grants/application-workflow.ts'
-import { record } from './workflow.ts'
+import { record } from '../records/history.ts'
 
 export const attachmentLimit = documentLimit
 

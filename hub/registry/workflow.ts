@@ -1,12 +1,12 @@
 import { QianzhiError } from '../../protocol/errors.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { authorise } from '../access/authorise.ts'
-import { actedBy, type Principal } from '../access/principal.ts'
+import type { Principal } from '../access/principal.ts'
 import { relationsOf, type ObjectKind } from '../access/relations.ts'
 import type { OperationName } from '../access/rights.ts'
 import type { Role } from '../records/roles.ts'
 import type { Query } from '../store/store.ts'
-import { writeAudit } from '../records/audit.ts'
+import { record } from '../records/history.ts'
 import type { Registry } from '../records/registry.ts'
 import { wrongState } from '../records/refusals.ts'
 import { requireSeen } from './revision.ts'
@@ -124,50 +124,4 @@ async function transitionOf<S extends string, T extends { state: S }>(
   if (fitting.length > 0 && allowed.length === 0) throw new QianzhiError('QZ-FORBIDDEN', { operation: `${name}.${event}` })
   for (const transition of allowed) if (await (transition.guard?.(context) ?? true)) return transition
   throw wrongState(name, id, states[state], `${name}.${event}`)
-}
-
-interface Recorded {
-  workflow: string
-  object: string
-  event: string
-  from: string | null
-  to: string
-  principal: Principal
-  input: Record<string, unknown>
-  /** By the hub's clock; absent: by the store's. */
-  now?: Date
-}
-
-/** A line of an object's history, and of the audit. Also for the making of an object (`from` null). */
-export async function record(query: Query, { workflow, object, event, from, to, principal, input, now }: Recorded): Promise<void> {
-  await query(
-    `insert into history (workflow, object, event, from_state, to_state, actor, actor_name, agency, details, at)
-     values ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10, clock_timestamp()))`,
-    [workflow, object, event, from, to, principal.actor, principal.name, principal.agency, JSON.stringify(input), now],
-  )
-  await writeAudit(query, {
-    ...actedBy(principal),
-    act: `${workflow}.${event}`,
-    object: `${workflow} ${object}`,
-    details: { from, to, ...input },
-  })
-}
-
-export interface HistoryLine {
-  event: string
-  from: string | null
-  to: string
-  actor: string
-  actorName: string
-  agency: string | null
-  at: Date
-  details: Record<string, unknown>
-}
-
-export function historyOf(query: Query, workflow: string, object: string): Promise<HistoryLine[]> {
-  return query<HistoryLine>(
-    `select event, from_state as "from", to_state as "to", actor, actor_name as "actorName", agency, at, details
-     from history where workflow = $1 and object = $2 order by id`,
-    [workflow, object],
-  )
 }

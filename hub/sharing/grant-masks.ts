@@ -5,7 +5,7 @@ import { checkMasks, type GrantMasks } from '../records/masks.ts'
 import { notFound } from '../records/refusals.ts'
 import { change, type Registry } from '../records/registry.ts'
 import { masksOf } from '../registry/grants/grants.ts'
-import { record } from '../registry/workflow.ts'
+import { record } from '../records/history.ts'
 
 /**
  * The masks that one side wants from now on: the provider's agency, or the office. They act with the next look-up of the grant; where it is

@@ -13,7 +13,8 @@ import type { Role } from '../../records/roles.ts'
 import type { Query } from '../../store/store.ts'
 import { agencyWith } from '../agencies/offices.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record, type TransitionContext, type Workflow } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { type TransitionContext, type Workflow } from '../workflow.ts'
 
 /** A correction 更正 (Art. 18): what a receiver found wrong in shared data. Its texts may tell row values: only the parties see them. */
 export interface Correction {

@@ -13,7 +13,8 @@ import { dutyEvidence } from '../../supervision/duties/evidence.ts'
 import { parsePeriod } from '../../supervision/duties/periods.ts'
 import { nameOfAgency } from '../agencies/agencies.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record, type Transition, type TransitionContext, type Workflow } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { type Transition, type TransitionContext, type Workflow } from '../workflow.ts'
 
 export const declarationKinds = {
   'no-change': { zh: '数据没有变化说明', en: 'nothing changed' },

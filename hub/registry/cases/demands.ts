@@ -7,7 +7,8 @@ import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { dayEnd } from '../grants/application-rules.ts'
-import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { applyEvent, type TransitionContext, type Workflow } from '../workflow.ts'
 
 /** A demand for data outside the catalog 目录外需求 (Art. 8, 16). */
 export interface Demand {

@@ -8,7 +8,8 @@ import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { findEntry } from '../catalog/catalog.ts'
 import { foundedSql, whyNotOpenable } from '../catalog/open-entries.ts'
-import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { applyEvent, type TransitionContext, type Workflow } from '../workflow.ts'
 
 /** Public items of a resource on their way to the public 开放发布 (Art. 5, 7.5): its provider proposes, the office releases. */
 export interface Opening {

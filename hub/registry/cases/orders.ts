@@ -9,7 +9,9 @@ import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { requireResource } from '../catalog/resources.ts'
-import { record, type TransitionContext, type Workflow } from '../workflow.ts'
+import { parsePeriod } from '../../supervision/duties/periods.ts'
+import { record } from '../../records/history.ts'
+import { type TransitionContext, type Workflow } from '../workflow.ts'
 
 /** The five causes of Art. 27, in its order. */
 export const orderCauses = {
@@ -28,6 +30,8 @@ export interface Order {
   /** Who has to put it right. */
   agency: string
   resource: string | null
+  /** Of the resource's update duty, as `2026-W46`. */
+  period: string | null
   cause: OrderCause
   text: string
   due: Day
@@ -74,7 +78,7 @@ export const orderFlow: Workflow<State, Order> = {
   load: loadOrder,
 }
 
-const orderSql = `select id, agency, resource, cause, text, due::text, issuer, state, answer, reason, result, created_at as created
+const orderSql = `select id, agency, resource, period, cause, text, due::text, issuer, state, answer, reason, result, created_at as created
   from rectification_order`
 
 export async function loadOrder(query: Query, id: string): Promise<Order> {
@@ -86,30 +90,37 @@ export async function loadOrder(query: Query, id: string): Promise<Order> {
 export interface NewOrder {
   agency: string
   resource?: string
+  period?: string
   cause: OrderCause
   text: string
   /** The last day on which it is in time. */
   due: Day
 }
 
-/** Orders an agency to put something right (Art. 27). Throws QZ-RULE where it is due at once, or the resource is another agency's. */
+/**
+ * Orders an agency to put something right (Art. 27). Throws QZ-RULE where it is due at once, the resource is another agency's, or a period is
+ * named without its resource; QZ-REQUEST-INVALID.
+ */
 export async function issueOrder(registry: Registry, principal: Principal, wanted: NewOrder): Promise<Order> {
-  const { agency, resource, cause, text, due } = wanted
+  const { agency, resource, period, cause, text, due } = wanted
   const issuer = (['supervisor', 'secrecy', 'office'] as const).find((role) => principal.roles.includes(role))
   const now = registry.clock()
   if (due <= dayOf(now)) throw rule('整改期限已过', 'the day by which it is due is over')
+  if (period !== undefined) parsePeriod(period)
+  if (period !== undefined && resource === undefined)
+    throw rule('写明更新期间的，须写明资源', 'a period is one of a resource: name it, too')
   return change(registry, async (query) => {
     await requireAgency(query, agency)
     if (resource !== undefined && (await requireResource(query, resource)).agency !== agency) {
       throw rule(`资源 ${resource} 不属于 ${agency}`, `resource ${resource} is not one of ${agency}`)
     }
     const [row] = await query<{ id: string }>(
-      `insert into rectification_order (agency, resource, cause, text, due, issuer, issued_by, state, created_at)
-       values ($1, $2, $3, $4, $5, $6, $7, 'issued', $8) returning id`,
-      [agency, resource, cause, text, due, issuer, principal.actor, now],
+      `insert into rectification_order (agency, resource, period, cause, text, due, issuer, issued_by, state, created_at)
+       values ($1, $2, $3, $4, $5, $6, $7, $8, 'issued', $9) returning id`,
+      [agency, resource, period, cause, text, due, issuer, principal.actor, now],
     )
     const object = `order ${row!.id}`
-    const input = { agency, cause, ...(resource && { resource }), due }
+    const input = { agency, cause, ...(resource && { resource }), ...(period && { period }), due }
     await record(query, { workflow: 'order', object: row!.id, event: 'issue', from: null, to: 'issued', principal, input })
     await startDeadline(query, { kind: 'rectification', object, agency, role: 'reviewer', from: now, due })
     const texts = { zh: `责令改正：${orderCauses[cause].zh}`, en: `Rectification order: ${orderCauses[cause].en}` }
@@ -125,12 +136,22 @@ export const orderList = {
     cause: filter.among('cause', Object.keys(orderCauses)),
     agency: filter.equal('agency'),
     resource: filter.equal('resource'),
+    period: filter.equal('period'),
     issuer: filter.equal('issuer'),
     text: filter.holds('id', 'resource', 'text'),
     from: filter.from('created'),
     to: filter.to('created'),
   },
-  sorts: { id: 'bigint', agency: 'text', resource: 'text', cause: 'text', due: 'text', state: 'text', created: 'timestamptz' },
+  sorts: {
+    id: 'bigint',
+    agency: 'text',
+    resource: 'text',
+    period: 'text',
+    cause: 'text',
+    due: 'text',
+    state: 'text',
+    created: 'timestamptz',
+  },
   first: '-id',
   id: ['id', 'bigint'],
 } as const satisfies Listing

@@ -10,7 +10,8 @@ import { sharedSql } from '../../records/supply.ts'
 import type { Query } from '../../store/store.ts'
 import { dayEnd } from '../grants/application-rules.ts'
 import { requireGrant } from '../grants/grants.ts'
-import { applyEvent, record, type TransitionContext, type Workflow } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { applyEvent, type TransitionContext, type Workflow } from '../workflow.ts'
 
 /** A request to publish another agency's data 公开授权 (Art. 5, 17). */
 export interface PublicationRequest {

@@ -92,8 +92,8 @@ function ruleFaults(content: Judged): Fault[] {
     const { zh, en } = roleNames[role]
     fail(
       'items',
-      `缺少必备信息项“${zh}”（第六条）：请把含有它的信息项的“基本元数据”（role: ${role}）选为它，没有的请增加`,
-      `the mandatory item "${en}" is missing (Art. 6): choose it as the subject role (role: ${role}) of the item that holds it, or add one`,
+      `缺少必备信息项“${zh}”（第六条）：请把含有它的信息项的“基本元数据”选为它，没有的请增加`,
+      `the mandatory item "${en}" is missing (Art. 6): choose it as the subject role of the item that holds it, or add one`,
     )
   }
   if (sharing !== undefined && sharing !== 'unconditional' && content.sharingConditions === undefined) {

@@ -9,7 +9,7 @@ import { loadApplication, type Application } from './applications.ts'
 import { coveredBy, openItems, whyNotShared, type Covered } from './application-rules.ts'
 import { concernReceivers, insertGrant, lockGrants, requireGrant, shareResource, type Grant } from './grants.ts'
 import { bindRoute, routesOf } from './routes.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 
 export interface Granting {
   query: Query

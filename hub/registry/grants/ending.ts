@@ -3,7 +3,7 @@ import type { Principal, Publisher } from '../../access/principal.ts'
 import { dropDeadline } from '../../records/deadlines.ts'
 import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 import type { ShareMode } from './grants.ts'
 
 /** Why grants of a resource end for ever. */

@@ -8,7 +8,8 @@ import { notify } from '../../records/notices.ts'
 import type { Query } from '../../store/store.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import { tokenText } from './token-text.ts'
-import { applyEvent, record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { applyEvent } from '../workflow.ts'
 import { loadMachine, machineFlow, machineSql, requireReplaceable, type Machine } from './machine-workflow.ts'
 
 export interface NewMachine {

@@ -7,7 +7,7 @@ import type { Query } from '../../store/store.ts'
 import { notify } from '../../records/notices.ts'
 import { disable, readPerson, type Person } from './people.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 
 export interface Handover {
   from: string

@@ -14,7 +14,7 @@ import { notify, type NoticeKind } from '../../records/notices.ts'
 import { nameOfAgency, requireAgency } from '../agencies/agencies.ts'
 import { writeAudit } from '../../records/audit.ts'
 import { change, type Registry } from '../../records/registry.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 import { conflict, notFound, rule, wrongState } from '../../records/refusals.ts'
 
 export type PersonState = 'invited' | 'active' | 'disabled'

@@ -10,7 +10,7 @@ import { emptyContent, type DraftContent } from '../catalog/content.ts'
 import { lockResource } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { adoptedContent, publishedForm } from '../catalog/standard-form.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 import { loadRegistration, registrationFlow, registrationSql, type Registration } from './registration-workflow.ts'
 import { conflict, ofAgency, wrongState } from '../../records/refusals.ts'
 

@@ -2,7 +2,7 @@ import { filter, listPage, type Asked, type Listing, type Page } from '../../rec
 import type { Principal } from '../../access/principal.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import type { StandardForm } from '../catalog/standard-form.ts'
-import { record } from '../workflow.ts'
+import { record } from '../../records/history.ts'
 import { loadStandard, standardFlow, standardSql, type Standard } from './standard-workflow.ts'
 import { conflict, notFound } from '../../records/refusals.ts'
 

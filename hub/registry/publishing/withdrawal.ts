@@ -3,7 +3,8 @@ import { forgetItems } from '../catalog/one-source.ts'
 import { dropFromIndex } from '../catalog/search.ts'
 import { endGrantsOf } from '../grants/ending.ts'
 import { shareModes } from '../grants/grants.ts'
-import { record, type TransitionContext } from '../workflow.ts'
+import { record } from '../../records/history.ts'
+import { type TransitionContext } from '../workflow.ts'
 
 /** What follows when an agency withdraws a resource: the steps of `resource.withdraw`. */
 type On<I = unknown> = TransitionContext<{ code: string; title: string }, I>

@@ -82,10 +82,7 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       role: 'agency-it',
       agencies: own,
       next: ['machine.apply'],
-      reason: none(
-        '由本单位决定何时重新申请（POST /machines，replaces）',
-        'its agency decides when to apply anew (POST /machines, replaces)',
-      ),
+      reason: none('由本单位决定何时重新申请前置机替换它', 'its agency decides when to apply for a machine that replaces it'),
     },
   ],
   'catalog-update': [
@@ -156,8 +153,8 @@ export const waiting: Readonly<Record<string, readonly Waiting[]>> = {
       role: 'office',
       next: ['calendar.put'],
       reason: none(
-        '国务院办公厅公布后填报（POST /calendars），或写入 supervision.calendars',
-        'comes with the notice of the State Council: POST /calendars, or supervision.calendars',
+        '国务院办公厅公布后填报，或写入 supervision.calendars',
+        'comes with the notice of the State Council: put it in, or into supervision.calendars',
       ),
     },
   ],

@@ -1,8 +1,7 @@
 import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
-import { actedBy, type Principal } from '../../access/principal.ts'
-import { writeAudit } from '../../records/audit.ts'
+import type { Principal } from '../../access/principal.ts'
 import { change, type Registry } from '../../records/registry.ts'
 import type { Query } from '../../store/store.ts'
 import { addDays, endOf, type Day } from '../../records/calendar.ts'
@@ -12,6 +11,7 @@ import { countFigures, scoreAll, type Figures, type Scores } from './figures.ts'
 import { notify } from '../../records/notices.ts'
 import { weightsAt, type Weights } from '../../records/settings.ts'
 import { notFound, wrongState } from '../../records/refusals.ts'
+import { record } from '../../records/history.ts'
 
 /** 草稿, 已固定, 已公布 */
 export const evaluationStates = ['draft', 'frozen', 'published'] as const
@@ -68,7 +68,14 @@ export async function drawUp(registry: Registry, principal: Principal, period: s
       [period, starts, ends, JSON.stringify(weights), registry.clock(), principal.actor],
     )
     await writeLines(query, drawn!.id, { starts, ends, weights })
-    await onRecord(query, principal, 'draw-up', drawn!.id, { period })
+    await onRecord(registry, query, {
+      principal,
+      event: 'draw-up',
+      id: drawn!.id,
+      from: kept ? 'draft' : null,
+      to: 'draft',
+      input: { period },
+    })
     return requireEvaluation(query, drawn!.id)
   })
 }
@@ -107,7 +114,7 @@ export async function freeze(registry: Registry, principal: Principal, id: strin
       registry.clock(),
       principal.actor,
     ])
-    await onRecord(query, principal, 'freeze', id)
+    await onRecord(registry, query, { principal, event: 'freeze', id, from: 'draft', to: 'frozen' })
     return requireEvaluation(query, id)
   })
 }
@@ -138,7 +145,7 @@ export async function advise(registry: Registry, principal: Principal, id: strin
         [id, agency, advice, principal.actor, registry.clock()],
       )
     }
-    await onRecord(query, principal, 'advise', id, { agency, advice })
+    await onRecord(registry, query, { principal, event: 'advise', id, from: state, to: state, input: { agency, advice } })
   })
 }
 
@@ -151,7 +158,7 @@ export async function publish(registry: Registry, principal: Principal, id: stri
       registry.clock(),
       principal.actor,
     ])
-    await onRecord(query, principal, 'publish', id)
+    await onRecord(registry, query, { principal, event: 'publish', id, from: 'frozen', to: 'published' })
     await notify(query, {
       to: [{ role: 'registrar' }, { role: 'reviewer' }, { role: 'supervisor' }],
       kind: 'evaluation-published',
@@ -218,6 +225,16 @@ function notNow(id: string, state: EvaluationState, event: string): QianzhiError
   return wrongState('evaluation', id, stateNames[state], `evaluation.${event}`)
 }
 
-function onRecord(query: Query, principal: Principal, event: string, id: string, details: Record<string, unknown> = {}): Promise<void> {
-  return writeAudit(query, { ...actedBy(principal), act: `evaluation.${event}`, object: `evaluation ${id}`, details })
+interface Act {
+  principal: Principal
+  event: string
+  id: string
+  from: EvaluationState | null
+  to: EvaluationState
+  input?: Record<string, unknown>
+}
+
+/** In its history, which its paper shows, and in the audit. */
+function onRecord({ clock }: Registry, query: Query, { id, input = {}, ...act }: Act): Promise<void> {
+  return record(query, { workflow: 'evaluation', object: id, input, now: clock(), ...act })
 }

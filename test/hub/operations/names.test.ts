@@ -11,7 +11,13 @@ t.test('names stand beside codes', async (t) => {
   const user = city.as('water', 'user')
   const ask = { resource: 'ads', mode: 'exchange', items: ['holder'], purpose: '核验', basis: '三定方案', agent }
   const { body: application } = await user.post('/applications', ask)
-  t.match(application, { agency: 'water', agencyName: '水务局' })
+  t.match(application, {
+    agency: 'water',
+    agencyName: '水务局',
+    resource: 'ads',
+    resourceName: published.body.content.title,
+    agentName: 'water machine',
+  })
   await user.post(`/applications/${application.id}/submit`)
   await city.as('city', 'office').post(`/applications/${application.id}/approve`)
   t.match((await user.get('/grants')).body.items, [{ agency: 'water', agencyName: '水务局', provider: 'civil', providerName: '民政局' }])

@@ -131,7 +131,7 @@ t.test('mandatory items by subject (Art. 6); one code stands for three', async (
     const { body } = await registrar.post('/registrations', { content: licences((c) => Object.assign(c, content)) })
     const { faults } = (await registrar.get(`/registrations/${body.id}/check`)).body
     await registrar.post(`/registrations/${body.id}/discard`)
-    for (const { field, zh } of faults) if (field === 'items') t.match(zh, /请把.*（role: [a-z-]+）/, 'and what to do')
+    for (const { field, zh } of faults) if (field === 'items') t.match(zh, /请把.*“基本元数据”选为它/, 'and what to do')
     return faults.flatMap((fault: any) => (/缺少必备信息项“([^”]*)”/.exec(fault.zh) ?? []).slice(1))
   }
   const items = [textItem('number', '文号', { key: true }), ...always]
