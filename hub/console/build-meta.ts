@@ -38,7 +38,7 @@ export function consoleWorkflows(): WorkflowsMeta {
 }
 
 function describe(operation: Operation): OperationMeta {
-  const { name, method, path, text, objectKind, query, body, answer, upload, decides } = operation
+  const { name, method, path, text, objectKind, query, body, upload, decides } = operation
   return {
     method,
     path,
@@ -48,8 +48,6 @@ function describe(operation: Operation): OperationMeta {
     ...(upload && { upload: upload.type }),
     ...(query && { query: fieldsOf(name, query) }),
     ...(isObject(body) && { body: fieldsOf(name, body) }),
-    ...(isObject(answer) && { answer: Object.keys(answer.properties) }),
-    ...(isObject(answer) && lineOf(answer) && { line: Object.keys(lineOf(answer)!.properties) }),
   }
 }
 
@@ -57,12 +55,6 @@ type Plain = Record<string, any>
 
 function isObject(shape: TSchema | undefined): shape is TObject {
   return shape !== undefined && typeof (shape as Plain)['properties'] === 'object'
-}
-
-/** The shape of one line, where the answer is a list. */
-function lineOf(answer: TObject): TObject | undefined {
-  const line = (answer.properties['items'] as Plain | undefined)?.['items'] as TObject | undefined
-  return isObject(line) ? line : undefined
 }
 
 function fieldsOf(operation: string, shape: TObject, within?: string): Field[] {

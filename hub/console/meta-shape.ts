@@ -32,9 +32,6 @@ export interface OperationMeta {
   readonly upload?: string
   readonly query?: readonly Field[]
   readonly body?: readonly Field[]
-  /** Names of the members of the answer, and of one line of it where it is a list. */
-  readonly answer?: readonly string[]
-  readonly line?: readonly string[]
 }
 
 /** What may happen to an object of a kind, line by line of its workflow's table. */

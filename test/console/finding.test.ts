@@ -122,6 +122,7 @@ t.test('the audit: searched by words, verified; one byte altered by a superuser 
   await page.click('main section button')
   await page.waitForSelector('.ant-alert-success')
   t.match(await result(), /全链一致，共 \d+ 条/)
+  t.equal(await page.locator('.ant-alert .seal:not(.broken)').count(), 1, 'sealed')
   await isClean(t, seen, 'verified')
   const [{ seq, entry }] = (await city.store.query<{ seq: string; entry: string }>(
     'select seq, entry from audit_seal order by seq offset 2 limit 1',
@@ -131,6 +132,7 @@ t.test('the audit: searched by words, verified; one byte altered by a superuser 
   await page.click('main section button')
   await page.waitForSelector('.ant-alert-error')
   t.match(await result(), new RegExp(`第 ${seq} 条与封存时不一致`))
+  t.equal(await page.locator('.ant-alert .seal.broken').count(), 1, 'and split')
   await isClean(t, seen, 'altered')
   await page.fill('.filters input[aria-label="结果"]', 'refused')
   await page.keyboard.press('Enter')

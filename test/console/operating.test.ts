@@ -139,7 +139,7 @@ t.test('one stream for all tabs; it ends with the session', { skip: noBrowser },
 
 t.test('an agent: its lines, and what may be done', { skip: noBrowser }, async (t) => {
   const fault = { code: 'QZ-DB-UNREACHABLE', zh: '数据库无法使用', en: 'the database cannot be used', since: '2026-11-21T07:00:00Z' }
-  const { console, water, report } = await openScene(t)
+  const { console, water, route, grant, report } = await openScene(t)
   const asked: string[] = []
   console.city.services.asks = {
     ask: async (agent: string, question: { kind: string; name?: string }) => {
@@ -162,5 +162,48 @@ t.test('an agent: its lines, and what may be done', { skip: noBrowser }, async (
   await page.click('[role=dialog] .ant-btn-primary')
   await page.waitForSelector('[role=dialog]', { state: 'detached' })
   t.same(asked, [`${water.id} doctor `, `${water.id} pause villages.water`])
+
+  // Another machine in three steps: applied for, approved, its token taken once with the command that it is part of.
+  await page.goto(`${console.origin}/machines`)
+  await page.click('main .filters .ant-btn-primary')
+  await page.fill('[role=dialog] #name', '二号前置机')
+  await page.fill('[role=dialog] #purpose', '接收村居名录')
+  await page.click('[role=dialog] .ant-form-item:has(#providedBy) .ant-select')
+  await page.click('.ant-select-dropdown:visible .ant-select-item-option >> nth=0')
+  t.same(await barriers(page), [])
+  await page.click('[role=dialog] .ant-btn-primary')
+  await page.click('main tbody a')
+  await page.waitForSelector('main .desk')
+  const machine = new URL(page.url()).pathname
+  t.equal((await console.city.as('city', 'office').post(`${machine}/approve`)).status, 200)
+  await page.reload()
+  await page.click('.desk .actions button:has(:text-is("领取登记令牌"))')
+  await page.click('[role=dialog] .ant-btn-primary')
+  t.match(await page.locator('main .ant-alert code').innerText(), /^qianzhi-agent enroll qzt1\.\S+$/)
+  t.same(await barriers(page), [])
+  await page.reload()
+  await page.waitForSelector('main .desk')
+  t.notMatch(await page.content(), /qzt1/, 'and is not shown again')
+
+  // What both sides signed of their rows, and where the line stands on its grant.
+  const side = { rows: 12, digest: '0'.repeat(32), from: '', to: '' }
+  const statement = { source: side, target: { ...side, rows: 11 }, differing: 1, repaired: 0, remaining: 1, outcome: 'different' }
+  const [{ id }] = (await console.city.store.query<{ id: string }>(
+    `insert into reconciliation (route, requested_by, requested_at, repair, state, not_before, deadline, ended_at, statement, source_signature)
+     values ($1, 'test', now(), false, 'different', now(), now(), now(), $2, 'a.b.signature-of-civil') returning id`,
+    [route, JSON.stringify(statement)],
+  )) as [{ id: string }]
+  const user = await console.open('water', 'user', { language: 'en', dark: true })
+  await user.page.goto(`${console.origin}/reconciliations`)
+  await user.page.waitForSelector('main tbody .seal.broken')
+  await user.page.goto(`${console.origin}/reconciliations/${id}`)
+  await user.page.waitForSelector('main h2 .seal.broken')
+  t.match(await user.page.locator('main').innerText(), /provider .*12[^]*ure-of-civil[^]*receiver .*11[^]*not signed[^]*still different: 1/)
+  t.same(await barriers(user.page), [])
+  await user.page.goto(`${console.origin}/grants/${grant}`)
+  await user.page.waitForSelector('main .chain.wide i.held')
+  await user.page.waitForSelector('main .steps .seal')
+  t.same(await barriers(user.page), [])
+  t.same(user.complaints, [])
   t.same(complaints, [])
 })

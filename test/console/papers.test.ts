@@ -35,8 +35,13 @@ async function applied({ city }: Console): Promise<string> {
 }
 
 /** Presses a button of the desk, and says yes in its dialog after `fill`. */
-async function act(page: Page, words: string, fill: () => Promise<unknown> = async () => undefined): Promise<void> {
-  await page.click(`.desk .actions button:has(:text-is("${words}"))`)
+async function act(
+  page: Page,
+  words: string,
+  fill: () => Promise<unknown> = async () => undefined,
+  button = '.desk .actions button',
+): Promise<void> {
+  await page.click(`${button}:has(:text-is("${words}"))`)
   await page.waitForSelector('[role=dialog]')
   await fill()
   await page.click('[role=dialog] .ant-btn-primary')
@@ -94,8 +99,26 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     await user.page.click('main form [type=submit]')
     await user.page.waitForSelector('main tbody tr:not([aria-hidden]) td')
     await settled(user.page)
-    t.same(await user.page.locator('main tbody tr:last-child td').allInnerTexts(), ['441900003001', '岗*****会', '广东省东莞市东城街道'])
+    t.same(await user.page.locator('main tbody tr:last-child td').allInnerTexts(), [
+      '441900003001',
+      '岗*****会',
+      '广东省东莞市东城街道',
+      '报告有误',
+    ])
     t.notMatch(await user.page.content(), /岗贝/)
+    await act(
+      user.page,
+      '报告有误',
+      async () => {
+        await user.page.check('[role=dialog] [type=checkbox][value=name]')
+        await user.page.fill('[role=dialog] #fault', '不是这个名称')
+        t.same(await barriers(user.page), [])
+      },
+      'main tbody button',
+    )
+    t.match((await city.as('water', 'user').get('/corrections')).body.items, [
+      { resource: 'villages', key: { code: '441900003001' }, items: ['name'], fault: '不是这个名称' },
+    ])
   })
 
   await t.test('a notice leads to what it is about, and is read with it', async (t) => {
@@ -179,7 +202,7 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
       { path: `/applications/${asked}`, zh: [/共享申请表/, /水务局/, /民政局/, /村居名录/, /防汛预案/, /名称（对外公开）、街道（对内公开）/, /提交[^]*提供单位同意[^]*批准/], en: [/Application for shared data/, /Course of the matter/, /approve/] },
       { path: `/orders/${await made(city.as('city', 'office').post('/orders', order))}`, zh: [/责令改正通知书/, /民政局/, /不及时更新/, /请于期限内更新/, /2026-12-15/], en: [/Rectification order/, /not updated in time/] },
       { path: `/declarations/${await made(city.as('civil', 'registrar').post('/declarations', majeure))}`, zh: [/不可抗力通知/, /办理流程/, /机房进水/, /改用备份/], en: [/Notice of force majeure/] },
-      { path: `/evaluations/${await made(city.as('city', 'office').post('/evaluations', { period: '2026-Q3' }))}`, zh: [/评估结果/, /2026-Q3/, /名次/, /民政局[^]*91.5/], en: [/Evaluation of data sharing/, /rank/] },
+      { path: `/evaluations/${await made(city.as('city', 'office').post('/evaluations', { period: '2026-Q3' }))}`, zh: [/评估结果/, /办理流程[^]*汇总评估/, /2026-Q3/, /名次/, /民政局[^]*91.5/], en: [/Evaluation of data sharing/, /rank/] },
     ] // prettier-ignore
     await city.store.query(`insert into evaluation_line (evaluation, agency, agency_name, figures, scores, score)
       select id, 'civil', '民政局', '{}', '{}', 91.5 from evaluation`)
@@ -208,6 +231,52 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     }
     t.same(english.complaints, [])
     await english.context.close()
+  })
+
+  await t.test('several at once: each is decided on its own, and what was not done says why', async (t) => {
+    const { page } = office
+    await page.goto(`${origin}/applications?text=${encodeURIComponent('防汛预案编制')}`)
+    await page.waitForSelector('main tbody tr.ant-table-row')
+    t.equal(await page.locator('main tbody [type=checkbox]:not([disabled])').count(), 4, 'those that wait for the office')
+    await page.check('main thead [type=checkbox]')
+    await page.waitForSelector('main [role=toolbar]:has-text("已选 4 件")')
+    t.same(await barriers(page), [])
+    await city.store.query(`update resource set state = 'suspended' where code = 'list.2'`)
+    await page.click('main [role=toolbar] .ant-btn-primary')
+    await page.waitForSelector('[role=dialog]')
+    t.same(await barriers(page), [])
+    await page.click('[role=dialog] .ant-btn-primary')
+    await page.waitForSelector('main [role=status]:has-text("已办理 3 件，未办理 1 件")')
+    t.match(await page.locator('main .problem li').innerText(), /QZ-/)
+    await city.store.query(`update resource set state = 'active' where code = 'list.2'`)
+    const { items } = (await city.as('city', 'office').get('/applications?text=防汛预案编制')).body
+    t.same((items as { state: string }[]).map(({ state }) => state).toSorted(), [
+      'approved',
+      'approved',
+      'approved',
+      'consulting',
+      'reviewing',
+    ])
+    office.complaints.splice(0, Infinity)
+  })
+
+  await t.test('masks of what is asked for by a standard', async (t) => {
+    const form = JSON.stringify({ title: '名录标准', items: villages().items })
+    await city.store.query(`insert into standard (code, state, version, form) values ('register', 'published', 1, $1)`, [form])
+    await city.store.query(`update resource set standard = 'register' where code = 'list.1'`)
+    const { resource: _, ...rest } = asked
+    const { id } = (await city.as('water', 'user').post('/applications', { ...rest, standard: 'register' })).body
+    t.equal((await city.as('water', 'user').post(`/applications/${id}/submit`)).status, 200)
+    await office.page.goto(`${origin}/applications/${id}`)
+    await office.page.waitForSelector('main section td:text-is("街道")')
+    await act(office.page, '批准', async () => {
+      await office.page.click('[role=dialog] .ant-form-item:has(label:text-is("街道")) .ant-select')
+      await office.page.click('.ant-select-dropdown:visible .ant-select-item-option:has-text("地址只到区县镇街")')
+    })
+    t.match((await city.as('city', 'office').get(`/applications/${id}`)).body, {
+      state: 'approved',
+      masks: { street: { kind: 'district' } },
+    })
   })
 
   await t.test('returned, completed with a paper, submitted again', async (t) => {

@@ -4,6 +4,8 @@ import type { Page } from 'playwright-core'
 import { consoleMeta } from '../../hub/console/build-meta.ts'
 import { noBrowser } from '../support/browser.ts'
 import { until } from '../support/programs.ts'
+import { publishResource } from '../../hub/registry/publishing/direct-publishing.ts'
+import { villages } from '../hub/office.ts'
 import { barriers, openConsole, type Console } from './fixture.ts'
 
 const { values } = consoleMeta()
@@ -154,5 +156,63 @@ t.test('four hundred items: one row has inputs, and typing changes one row', { s
   await page.keyboard.type('new')
   await changed(page)
   t.same(await page.evaluate('[...touched].filter((at) => at !== 199)'), [], 'no other row is drawn')
+  t.same(complaints, [])
+})
+
+t.test('no machine yet: it says how one comes to be, and which other ways there are', { skip: noBrowser }, async (t) => {
+  const { page, complaints } = await console!.open('civil', 'registrar')
+  await page.goto(`${console!.origin}/registrations/new`)
+  await page.waitForSelector('main p:has-text("本单位还没有在用的前置机")')
+  t.notMatch(await page.locator('main').innerText(), /GET |POST |agent/)
+  t.same(await barriers(page), [])
+  t.same(complaints, [])
+})
+
+t.test('the only values of an item: what is wrong with them is said, what another item has is taken', { skip: noBrowser }, async (t) => {
+  const { city, origin } = console!
+  const sex = { id: 'sex', name: 'sex', label: '性别', type: 'text', length: 1, openness: 'internal' } as const
+  const listed = [
+    { value: '1', label: '男' },
+    { value: '2', label: '女' },
+  ]
+  const form = JSON.stringify({ title: '人口标准', items: [{ ...sex, dictionary: listed }] })
+  await city.store.query(`insert into standard (code, state, version, form) values ('people', 'published', 1, $1)`, [form])
+  const id = await draft(console!, [sex])
+  const { page, complaints } = await console!.open('civil', 'registrar')
+  await page.goto(`${origin}/registrations/${id}`)
+  await page.click('.item-grid tbody td:last-child button')
+  const text = page.locator('[role=dialog] textarea')
+  await text.fill('1 男\n1 女\n未知')
+  await page.waitForSelector('[role=dialog] [role=alert]')
+  t.match(await page.locator('[role=dialog] [role=alert]').innerText(), /第 2 行：值 1 重复[^]*第 3 行：值 未知 超过长度 1/)
+  t.ok(await page.isDisabled('[role=dialog] .ant-btn-primary'))
+  t.same(await barriers(page), [])
+  await page.click('[role=dialog] button:has-text("查找目录和标准")')
+  await page.click('[role=dialog] button:has-text("采用此字典")')
+  t.equal(await text.inputValue(), '1 男\n2 女')
+  await page.click('[role=dialog] .ant-btn-primary')
+  await page.waitForSelector('.item-grid tbody td:last-child:has-text("字典 2 值")')
+  await saved(page)
+  t.same((await stored(console!, id)).items[0].dictionary, listed)
+  t.same(complaints, [])
+})
+
+t.test('a change of what is in force: the reviewer sees what it changes', { skip: noBrowser }, async (t) => {
+  const { city, origin } = console!
+  await publishResource(city, 'admin', { schema: villages() })
+  const { items } = villages()
+  const changed = items.filter(({ id }) => id !== 'street').map((item) => (item.id === 'name' ? { ...item, label: '村居全称' } : item))
+  const [{ id }] = (await city.store.query<{ id: string }>(
+    `insert into registration (agency, resource, base, content, state, drafted_by, drafted_at, created_at)
+     select 'civil', 'villages', number, jsonb_set(content, '{items}', $1), 'submitted', 'nobody', now(), now()
+     from catalog_version where resource = 'villages' returning id`,
+    [JSON.stringify(changed)],
+  )) as [{ id: string }]
+  const { page, complaints } = await console!.open('civil', 'reviewer')
+  await page.goto(`${origin}/registrations/${id}`)
+  await page.waitForSelector('.diff tbody tr')
+  const rows = await page.locator('.diff tbody tr').allInnerTexts()
+  t.match(rows.join('\n'), /✕ 删除信息项\s+街道[^]*◐ 修改信息项\s+村居全称 · 信息项名称\s+名称\s+村居全称/)
+  t.same(await barriers(page), [])
   t.same(complaints, [])
 })

@@ -100,7 +100,7 @@ async function place({ origin }: Console, seen: Seen, address: string, way: Way)
   await dialog(seen, 'main .filters .ant-btn-primary', `${address} new`, way)
   if (new URL(page.url()).pathname === address) await page.keyboard.press('Escape')
   await show(address, address)
-  const first = page.locator('main tbody tr.ant-table-row td:first-child a').first()
+  const first = page.locator('main tbody tr.ant-table-row :is(td:first-child, .ant-table-selection-column + td) a').first()
   if ((await first.count()) === 0) return
   await show((await first.getAttribute('href'))!, `${address} one`)
   await dialog(seen, '.desk .actions button:not([disabled])', `${address} act`, way)
@@ -122,6 +122,23 @@ const steps: readonly { name: string; role: Role; address: string; do?: (page: P
   { name: 'rows new', role: 'registrar', address: '/resources/halls/rows', do: (page) => page.click('main .ant-btn-primary') },
   { name: 'excel', role: 'registrar', address: '/resources/lists/excel' },
   { name: 'registration', role: 'registrar', address: '/registrations/new' },
+  {
+    name: 'applications chosen',
+    role: 'office',
+    address: '/applications?state=reviewing',
+    do: (page) => page.check('main thead [type=checkbox]'),
+  },
+  {
+    name: 'registration limits',
+    role: 'registrar',
+    address: '/registrations?state=draft',
+    do: async (page) => {
+      await page.click('main tbody a >> nth=0')
+      await page.waitForSelector('.item-grid')
+      await page.click('.item-grid .tools button >> nth=0')
+      await page.click('.item-grid tbody td:last-child button >> nth=0')
+    },
+  },
   { name: 'query one', role: 'registrar', address: '/queries/halls' },
   { name: 'catalog found', role: 'user', address: `/catalog?text=${encodeURIComponent('登记')}` },
   { name: 'search', role: 'office', address: `/search?text=${encodeURIComponent('信息')}` },
@@ -193,6 +210,13 @@ async function fill(console: Console): Promise<void> {
   await withVillages(console)
   const objects = await openObjects(city, { provider: 'civil', receiver: 'water' })
   for (const kind of ['key', 'job', 'reconciliation', 'evaluation', 'standard'] as const) await makeObject(objects, kind)
+  const side = { rows: 26842, digest: '', from: '', to: '' }
+  const statement = { source: side, target: side, differing: 0, repaired: 0, remaining: 0, outcome: 'equal' }
+  await city.store.query(
+    `update reconciliation set state = 'equal', ended_at = now(), rows = 26842, statement = $1, source_signature = 'e30.e30.c2lnbmVkLWJ5LXByb3ZpZGVy',
+       target_signature = 'e30.e30.c2lnbmVkLWJ5LXJlY2VpdmVy'`,
+    [JSON.stringify(statement)],
+  )
   const own = ['civil', 'water', 'civil', 'water']
   await fillCity(city.store, { agencies: 24, resources: 60, routes: 90, cases: 8, audit: 300, now: city.now, own })
   for (const [resource, supplyMode, title] of [
@@ -203,6 +227,7 @@ async function fill(console: Console): Promise<void> {
     await publishResource(city, 'admin', { schema, supplyMode })
   }
   const registrar = city.as('civil', 'registrar')
+  await registrar.post('/registrations', { resource: 'homes', content: { title: '养老机构名录', items: villages().items } })
   for (let n = 11; n < 30; n++) {
     const values = { code: `4419000030${n}`, name: `第${n}社区服务大厅`, street: '莞城街道' }
     await registrar.post('/resources/halls/rows', { values })

@@ -1,7 +1,9 @@
-/** What a browser loads before it shows anything: everybody waits for it, some over a slow line. */
-import { readFileSync, statSync } from 'node:fs'
+/** The console as it is built: what a browser loads before it shows anything, and what the console asks the hub for. */
+import { readdirSync, readFileSync, statSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
 import t from 'tap'
+import { operations } from '../../hub/operations/index.ts'
 import { builtConsole } from './built.ts'
 
 interface Chunk {
@@ -25,4 +27,19 @@ t.test('the first load is at most 400 kB, compressed by gzip', async (t) => {
   t.ok(files.size > 2 && size < 400_000, `${files.size} files, ${Math.round(size / 1000)} kB`)
   // What the hub sends instead is the same file.
   for (const file of files) if (file.endsWith('.js') && statSync(folder + file).size > 1024) t.ok(statSync(`${folder}${file}.br`).size > 0)
+})
+
+t.test('what the console calls, and what it asks the right to, are operations of the hub', async (t) => {
+  const names = new Set<string>(operations.map(({ name }) => name))
+  const folder = fileURLToPath(new URL('../../hub/console/src', import.meta.url))
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => /\.tsx?$/.test(name))
+  // What happens by itself has no operation; `make.title` is part of an address.
+  const others = new Set(['route.first-receipt', 'reconciliation.end', 'make.title'])
+  const unknown = files.flatMap((file) =>
+    [...readFileSync(`${folder}/${file}`, 'utf8').matchAll(/['"`]([a-z]+\.[a-z-]+)['"`]/g)]
+      .map(([, name]) => name!)
+      .filter((name) => !names.has(name) && !others.has(name))
+      .map((name) => `${file}: ${name}`),
+  )
+  t.same(unknown, [])
 })

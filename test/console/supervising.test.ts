@@ -39,16 +39,17 @@ t.test('from a number of the board over its list to an order that knows what it 
   t.equal(book.worksheets[0]!.rowCount, 2, 'the heading, and what the filter shows')
   await page.click('main tbody a:has-text("责令改正")')
   await page.waitForSelector('[role=dialog] #agency')
-  const filled = await page.evaluate<string[]>(`['agency', 'resource', 'text'].map((id) => document.querySelector('[role=dialog] #' + id).value)`) // prettier-ignore
-  t.match(filled, ['civil', 'civil', /civil 名录.*2026-W46.*2026-11-15/])
-  t.match(await page.locator('[role=dialog] .ant-select').innerText(), /不及时更新公开的政务信息内容和目录/)
+  const filled = await page.evaluate<string[]>(`['period', 'text'].map((id) => document.querySelector('[role=dialog] #' + id).value)`)
+  t.match(filled, ['2026-W46', /civil 名录.*2026-W46.*2026-11-15/])
+  for (const [id, words] of [['agency', '民政局'], ['resource', 'civil 名录']]) await page.waitForSelector(`[role=dialog] .ant-form-item:has(#${id}):has-text("${words}")`) // prettier-ignore
+  t.match(await page.locator('[role=dialog] .ant-form-item:has(#cause)').innerText(), /不及时更新公开的政务信息内容和目录/)
   t.same(await barriers(page), [])
   await page.fill('[role=dialog] #due', '2026-12-01')
   await page.click('[role=dialog] .ant-btn-primary')
   await page.waitForSelector('[role=dialog]', { state: 'detached' })
-  await page.waitForSelector('main tbody tr:has-text("civil")')
+  await page.waitForSelector('main tbody tr:has-text("civil 名录")')
   t.equal(new URL(page.url()).search, '', 'what it began with is not asked again')
-  t.match(await query('select agency, resource, cause, due::text from rectification_order'), [{ agency: 'civil', resource: 'civil', cause: 'update', due: '2026-12-01' }]) // prettier-ignore
+  t.match(await query('select agency, resource, period, cause, due::text from rectification_order'), [{ agency: 'civil', resource: 'civil', period: '2026-W46', cause: 'update', due: '2026-12-01' }]) // prettier-ignore
   t.same(complaints, [])
 
   const registrar = await console.open('water', 'registrar', { language: 'en', dark: true })
@@ -59,6 +60,33 @@ t.test('from a number of the board over its list to an order that knows what it 
   await registrar.page.waitForSelector('main:not(:has(.board)) tbody tr[data-row-key]')
   t.equal(await registrar.page.locator('main a:has-text("order")').count(), 0, 'who may not order is not led to it')
   t.same(await barriers(registrar.page), [])
+  await registrar.page.click('main tbody a:has-text("Nothing changed")')
+  await registrar.page.waitForSelector('[role=dialog] #period')
+  t.same(await barriers(registrar.page), [])
+  await registrar.page.click('[role=dialog] .ant-btn-primary')
+  await registrar.page.waitForSelector('[role=dialog]', { state: 'detached' })
+  t.match(await query('select kind, resource, period, state from declaration'), [
+    { kind: 'no-change', resource: 'water', state: 'drafted' },
+  ])
+
+  // An evaluation from its beginning to its paper.
+  const office = await console.open('city', 'office')
+  await office.page.goto(`${origin}/evaluations`)
+  await office.page.click('.filters .ant-btn-primary')
+  await office.page.fill('[role=dialog] #period', '2026-Q4')
+  await office.page.click('[role=dialog] .ant-btn-primary')
+  await office.page.click('main tbody a')
+  await office.page.waitForSelector('main .columns tbody details')
+  await office.page.click('main tr[data-row-key=civil] summary')
+  t.match(await office.page.locator('main tr[data-row-key=civil]').innerText(), /应更新次数\s+\d+/)
+  await office.page.click('main tr[data-row-key=civil] button')
+  await office.page.fill('[role=dialog] #advice', '请按时更新')
+  await office.page.click('[role=dialog] .ant-btn-primary')
+  await office.page.waitForSelector('main tbody td:text-is("请按时更新")')
+  t.same(await barriers(office.page), [])
+  await office.page.waitForSelector('.paper td:has-text("写改进意见")', { state: 'attached' })
+  t.match(await office.page.locator('.paper').textContent(), /办理流程.*汇总评估.*写改进意见/, 'its course is on paper')
+  t.same([...registrar.complaints, ...office.complaints], [])
 })
 
 t.test(

@@ -102,6 +102,7 @@ t.test('registered by hand, submitted, published by another person', { skip: noB
   }
   await page.fill('#abstract', '全市社区服务大厅的名称和地址')
   await page.fill('#classification', '103')
+  await page.click('.ant-select-dropdown:visible .ant-select-item-option:has-text("103 ")')
   await page.fill('#table', 'halls')
   await choose('sharing', '无条件共享')
   await choose('cycle', '每月')

@@ -27,10 +27,12 @@ async function walk({ origin }: Console, { page }: Seen, look: (where: string) =
     await page.waitForSelector('main h1')
     await settled(page)
     await look(place!)
-    const first = page.locator('main tbody tr.ant-table-row td:first-child a').first()
+    const first = page.locator('main tbody tr.ant-table-row :is(td:first-child, .ant-table-selection-column + td) a').first()
     if ((await first.count()) === 0) continue
+    const address = (await first.getAttribute('href'))!
     await first.click()
-    await page.waitForSelector('main .desk')
+    // What has no page of its own is found in its list.
+    await page.waitForSelector(address.includes('?') ? `nav.side a[aria-current=page][href="${address.split('?')[0]!}"]` : 'main .desk')
     await settled(page)
     await look(`${place!}/…`)
   }
@@ -101,6 +103,8 @@ t.test('asked for in the browser, approved from the desk by three clicks, or thr
   t.same(complaints, [])
   const office = await console.open('city', 'office')
   await office.page.goto(console.origin)
+  await office.page.waitForSelector('.glance dd:has-text("2")')
+  t.match(await office.page.locator('.glance').innerText(), /待审批的共享申请\s+2/, 'figures of the role')
   await office.page.click('main tbody tr >> nth=0 >> a')
   await office.page.click('.desk .ant-btn-primary')
   await office.page.click('[role=dialog] .ant-btn-primary')

@@ -32,6 +32,7 @@ const QueryPage = lazy(() => import('./pages/query.tsx'))
 const SearchPage = lazy(() => import('./pages/search.tsx'))
 const NoticesPage = lazy(() => import('./pages/notices.tsx'))
 const AuditPage = lazy(() => import('./pages/audit.tsx'))
+const SystemPage = lazy(() => import('./pages/system.tsx'))
 const SettingsPage = lazy(() => import('./pages/settings.tsx'))
 const AgentPage = lazy(() => import('./pages/agent.tsx'))
 const StatisticsPage = lazy(() => import('./pages/statistics.tsx'))
@@ -85,6 +86,7 @@ export function Frame() {
                 <Route path="/account" element={<AccountPage />} />
                 <Route path="/audit" element={<AuditPage />} />
                 <Route path="/settings" element={<SettingsPage />} />
+                <Route path="/system" element={<SystemPage />} />
                 {places
                   .filter(({ path }) => path !== 'audit')
                   .map((place) => (
@@ -237,6 +239,7 @@ function Side() {
           </section>
         ))}
       <NavLink to="/help">{say(t('帮助', 'Help'))}</NavLink>
+      {can('health.read') && <NavLink to="/system">{say(t('系统状况', 'System'))}</NavLink>}
       {can('settings.read') && <NavLink to="/settings">{say(t('设置', 'Settings'))}</NavLink>}
     </nav>
   )

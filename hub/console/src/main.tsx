@@ -1,6 +1,7 @@
 import { nonce } from './nonce.ts'
 import 'antd/dist/reset.css'
 import './console.css'
+import './style/signs.css'
 import { QueryClient, QueryClientProvider } from '@tanstack/react-query'
 import { App, ConfigProvider } from 'antd'
 import enUS from 'antd/locale/en_US'

@@ -16,11 +16,13 @@ export interface Place {
   /** Member by which a line is found again. */
   readonly id?: string
   /** Where the first column leads, where its lines have no page of their own. */
-  readonly link?: (line: Readonly<Record<string, unknown>>) => string
+  readonly link?: (line: Readonly<Record<string, unknown>>, can: Can) => string | undefined
   /** Operations that make something new. */
   readonly make?: readonly string[]
-  /** What a line may lead to, for who has the right: a dialog that begins with what the line says. */
-  readonly lead?: (line: Readonly<Record<string, unknown>>) => Lead | undefined
+  /** What a line may lead to, for who has the right: dialogs that begin with what the line says. */
+  readonly leads?: (line: Readonly<Record<string, unknown>>) => readonly Lead[]
+  /** Several lines are decided on together, those in this state. */
+  readonly decided?: { readonly by: string; readonly state: string }
   /** Operations on a line. */
   readonly on?: readonly string[]
   /** Where something new begins that takes more than one step. */
@@ -35,9 +37,19 @@ export interface Lead {
   readonly initial: Readonly<Record<string, string | Text>>
 }
 
-/** An overdue duty is ordered to be put right, unless its holder explained it. */
-function orderOf(line: Readonly<Record<string, unknown>>): Lead | undefined {
-  if (line['state'] !== 'overdue') return undefined
+type Can = (operation: string) => boolean
+
+/** Where a case is read, for who may read such cases; what the API says of it is below its own prefix. A webhook stands on its grant's page. */
+export function addressOfCase(link: unknown, can: Can): string | undefined {
+  if (typeof link !== 'string') return undefined
+  const [, path] = /^\/([a-z-]+)/.exec(link) ?? []
+  const list = places.find((place) => place.path === path)?.list
+  return path === 'resources' || (list !== undefined && can(list)) ? link.replace(/\/webhooks$/, '') : undefined
+}
+
+/** An overdue duty is ordered to be put right; its holder explains it, or one that still runs. */
+function leadsOfDuty(line: Readonly<Record<string, unknown>>): readonly Lead[] {
+  if (line['state'] !== 'overdue' && line['state'] !== 'running') return []
   const [title, resource, agency, period, to] = ['title', 'resource', 'agency', 'period', 'to'].map((member) => String(line[member])) as [
     string, string, string, string, string,
   ] // prettier-ignore
@@ -45,7 +57,10 @@ function orderOf(line: Readonly<Record<string, unknown>>): Lead | undefined {
     `《${title}》（${resource}）${period}（截至 ${to}）逾期未更新，也未说明，请于期限内更新。`,
     `"${title}" (${resource}) was neither updated nor explained in ${period} (until ${to}): update it in time.`,
   )
-  return { make: 'order.issue', path: 'orders', initial: { agency, resource, cause: 'update', text } }
+  const unchanged = t(`《${title}》本期数据没有变化。`, `Nothing changed in "${title}" in this period.`)
+  const explain = { make: 'declaration.create', path: 'declarations', initial: { kind: 'no-change', resource, period, text: unchanged } }
+  const order = { make: 'order.issue', path: 'orders', initial: { agency, resource, period, cause: 'update', text } }
+  return line['state'] === 'overdue' ? [explain, order] : [explain]
 }
 
 export interface Group {
@@ -88,8 +103,9 @@ export const groups: readonly Group[] = [
         path: 'duties',
         name: t('更新义务', 'Update duties'),
         list: 'duty.list',
-        lead: orderOf,
+        leads: leadsOfDuty,
         columns: ['title', 'agency', 'period', 'from', 'to', 'state', 'updatedOn', 'excuse'],
+        link: ({ resource }) => `/resources/${encodeURIComponent(String(resource))}`,
       },
       {
         path: 'declarations',
@@ -110,6 +126,7 @@ export const groups: readonly Group[] = [
         list: 'application.list',
         kind: 'application',
         columns: ['id', 'title', 'agency', 'mode', 'purpose', 'state', 'submitted'],
+        decided: { by: 'application.decide-many', state: 'reviewing' },
       },
       {
         path: 'grants',
@@ -158,7 +175,7 @@ export const groups: readonly Group[] = [
         list: 'machine.list',
         kind: 'machine',
         columns: ['id', 'agency', 'name', 'state', 'agent', 'created'],
-        make: ['machine.create'],
+        make: ['machine.apply'],
       },
       {
         path: 'agents',
@@ -211,7 +228,7 @@ export const groups: readonly Group[] = [
         name: t('责令改正', 'Orders'),
         list: 'order.list',
         kind: 'order',
-        columns: ['id', 'agency', 'resource', 'cause', 'due', 'state', 'created'],
+        columns: ['id', 'agency', 'resource', 'period', 'cause', 'due', 'state', 'created'],
         make: ['order.issue'],
       },
       {
@@ -220,12 +237,14 @@ export const groups: readonly Group[] = [
         list: 'evaluation.list',
         kind: 'evaluation',
         columns: ['period', 'starts', 'ends', 'state', 'publishedAt'],
+        make: ['evaluation.draw-up'],
       },
       {
         path: 'cases',
         name: t('全部未办结', 'Open cases'),
         list: 'case.list',
-        columns: ['kind', 'title', 'agency', 'stateName', 'days', 'reason'],
+        columns: ['title', 'kind', 'agency', 'state', 'days', 'reason'],
+        link: ({ link }, can) => addressOfCase(link, can),
       },
     ],
   },

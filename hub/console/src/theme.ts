@@ -37,6 +37,10 @@ const dark = {
   colorTextDisabled: 'rgba(255,255,255,.62)',
 }
 
+/** Lines that were ticked: their links stay legible. */
+const lightRows = { rowSelectedBg: '#e4eaf1', rowSelectedHoverBg: '#dbe3ec' }
+const darkRows = { rowSelectedBg: '#22344a', rowSelectedHoverBg: '#283d57' }
+
 /** What cannot be undone, on dark ground: ink on a light red. */
 const darkDanger = { colorError: '#ff9a9a', colorErrorHover: '#ffb3b3', colorErrorActive: '#ff8585', dangerColor: '#15181c' }
 
@@ -48,7 +52,8 @@ export function themeOf(isDark: boolean): ThemeConfig {
     token: { ...common, ...(isDark ? dark : light), motion },
     components: {
       Button: isDark ? darkDanger : {},
-      Table: { cellPaddingBlockSM: 6, cellPaddingInlineSM: 8 },
+      Segmented: isDark ? { trackBg: '#2a3037', itemSelectedBg: '#4a5561' } : { trackBg: '#e6e1d6', itemSelectedBg: '#fdfcfa' },
+      Table: { cellPaddingBlockSM: 6, cellPaddingInlineSM: 8, ...(isDark ? darkRows : lightRows) },
       Layout: { headerHeight: 48, headerPadding: '0 16px' },
     },
   }

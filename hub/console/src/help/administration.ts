@@ -62,6 +62,15 @@ export const administration: readonly Section[] = [
     ],
   },
   {
+    path: 'system',
+    name: t('系统状况', 'System'),
+    purpose: t(
+      '交换和平台运行中的问题：每个问题写明是什么、由谁处理；没有问题时写明一切正常。',
+      'What is wrong with the exchange and the hub: what it is, and whose turn; where there is nothing it says that all is well.',
+    ),
+    jobs: [],
+  },
+  {
     path: 'settings',
     name: t('设置', 'Settings'),
     purpose: t(

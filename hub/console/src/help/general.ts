@@ -6,8 +6,8 @@ export const general: readonly Section[] = [
     path: '',
     name: t('工作台', 'My desk'),
     purpose: t(
-      '登录后先看到的页面：所有等您办理的事项在一张表里，最急的在最上面。侧栏“工作台”旁的数字是件数。',
-      'What you see after signing in: everything that waits for you in one table, the most pressing first. The number beside “My desk” says how much there is.',
+      '登录后先看到的页面：所有等您办理的事项在一张表里，最急的在最上面。上面是本角色的几个数字，点开是它们所数的清单；下面是已交给其他人办理的事项。侧栏“工作台”旁的数字是件数。',
+      'What you see after signing in: everything that waits for you in one table, the most pressing first. At the top stand some figures of your role, each leading to what it counts; below is what is under way with others. The number beside “My desk” says how much there is.',
     ),
     jobs: [
       job(

@@ -26,6 +26,10 @@ export const sharing: readonly Section[] = [
           'Approve all items or some, or reject with a reason. Exchange begins by itself.',
         ],
         [
+          '几件一起决定时，在列表中勾选，再点批量批准或批量驳回：逐件办理，没有办成的写明原因。',
+          'To decide on several, tick them in the list: each is decided on its own, and what was not done says why.',
+        ],
+        [
           '材料不全的退回补正，写明要补什么；期间不计办理期限。',
           'Return for completion what is not complete, and say what is missing: no time counts meanwhile.',
         ],

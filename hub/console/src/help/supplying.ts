@@ -34,10 +34,17 @@ export const supplying: readonly Section[] = [
     jobs: [
       job(
         t('登记一个资源', 'Register a resource'),
-        ['点“登记信息资源”，从前置机上的表生成草稿，或手工建立。', 'Choose to register: from a table at your machine, or by hand.'],
+        [
+          '点“登记信息资源”，从前置机上的表生成草稿，或按数据标准、由已有资源修改、手工建立。',
+          'Choose to register: from a table at your machine, by a standard, as a change of what is there, or by hand.',
+        ],
         [
           '填写摘要、分类、共享类型、更新周期；逐项填写信息项的名称和公开属性，可从电子表格粘贴。',
           'Fill in abstract, class, sharing and cycle; then each item with its name and openness; rows of a spreadsheet can be pasted.',
+        ],
+        [
+          '每项最后一列可写明只允许的值和校验码；同名信息项已有的字典可以直接采用。',
+          'The last column holds the only values of an item and its check; a list that an item of this name has elsewhere can be used.',
         ],
         [
           '右边列出还缺什么，点一下就到该处；内容自动保存。',
@@ -75,7 +82,7 @@ export const supplying: readonly Section[] = [
     jobs: [
       job(
         t('本期没有变化', 'Nothing changed in a period'),
-        ['从工作台上的更新义务起草“无变化说明”。', 'Draft a declaration of no change from the duty on your desk.'],
+        ['在工作台打开更新义务，点“说明无变化”，提交。', 'Open the duty on your desk, choose “Nothing changed”, and submit.'],
         ['本单位审核员签发后，该期间为“已说明”。', 'Once your reviewer has signed it the period counts as explained.'],
       ),
       job(t('补上逾期的更新', 'Make up for what is overdue'), [

@@ -1,13 +1,13 @@
 import { useQuery } from '@tanstack/react-query'
-import { Button, Table } from 'antd'
+import { Button } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
-import { nameOf, valueText } from '../fields.ts'
+import { valueText } from '../fields.ts'
 import { verbOf, type Text } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
-import { Chain, type ChainLine } from '../parts/chain.tsx'
 import { Desk } from '../parts/desk.tsx'
+import { LineTable, type Line } from '../parts/line-table.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Facts, StateWord } from '../parts/value.tsx'
 import { useSession } from '../session.tsx'
@@ -21,18 +21,6 @@ interface Agent {
   revision: string
   refusedFiles?: { file: string; code?: string }[]
   report: { version: string; clockOffset: number } | null
-}
-
-export interface Line extends ChainLine {
-  id: string
-  title: string
-  resource: string
-  route: string | null
-  grant: string | null
-  producer: string | null
-  quarantine: number
-  today: number
-  fault: (Text & { code: string }) | null
 }
 
 const onAgent = ['agent.doctor', 'agent.log'] as const
@@ -108,40 +96,6 @@ export default function AgentPage() {
         />
       )}
     </>
-  )
-}
-
-/** Lines with their sign, and whose turn each is. */
-export function LineTable({ lines, act }: { lines: readonly Line[]; act?: (line: Line) => React.ReactNode }) {
-  const { say } = useWords()
-  return (
-    <Table<Line>
-      size="small"
-      rowKey="id"
-      dataSource={[...lines]}
-      pagination={false}
-      locale={{ emptyText: say(t('还没有', 'There are none yet')) }}
-      columns={[
-        {
-          title: say(nameOf('resource')),
-          render: (_, line) =>
-            line.grant === null ? (
-              <Link to={`/resources/${encodeURIComponent(line.resource)}`}>{line.title}</Link>
-            ) : (
-              <Link to={`/grants/${encodeURIComponent(line.grant)}`}>{line.title}</Link>
-            ),
-        },
-        { title: say(nameOf('chain')), render: (_, line) => <Chain line={line} /> },
-        {
-          title: say(nameOf('state')),
-          render: (_, { state }) => <StateWord state={state} text={valueText(state, 'state', 'line', say)} />,
-        },
-        { title: say(nameOf('quarantine')), dataIndex: 'quarantine' },
-        { title: say(nameOf('today')), dataIndex: 'today' },
-        { title: say(nameOf('turn')), render: (_, { turn }) => say(turn) },
-        ...(act ? [{ title: say(t('办理', 'acts')), render: (_: unknown, line: Line) => act(line) }] : []),
-      ]}
-    />
   )
 }
 

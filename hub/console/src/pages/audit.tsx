@@ -1,9 +1,10 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Alert, Button, Progress } from 'antd'
 import { useState } from 'react'
-import { call } from '../api.ts'
+import { addressOf, call } from '../api.ts'
 import type { Text } from '../meta.ts'
 import { Failed } from '../parts/outcome.tsx'
+import { Seal } from '../parts/seal.tsx'
 import { places } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
@@ -62,6 +63,11 @@ function Verify() {
           <Button type="primary" size="small" disabled={isOpen(data)} onClick={() => void begin()}>
             {say(t('验证', 'Verify'))}
           </Button>
+        )}{' '}
+        {can('audit.export') && (
+          <a href={addressOf('audit.export')} download>
+            {say(t('导出审计链', 'Export the chain'))}
+          </a>
         )}
       </h2>
       {(error ?? refused) && <Failed error={(error ?? refused)!} />}
@@ -96,6 +102,7 @@ function Last({ last: { intact, count, first, at, byName } }: { last: Verified }
       <Alert
         type="success"
         showIcon
+        icon={<Seal whole text={t('全链一致', 'the chain is whole')} />}
         title={say(t(`全链一致，共 ${count} 条`, `The chain is whole: ${count} entries`))}
         description={when}
       />
@@ -105,6 +112,7 @@ function Last({ last: { intact, count, first, at, byName } }: { last: Verified }
     <Alert
       type="error"
       showIcon
+      icon={<Seal whole={false} text={t('链已断', 'the chain is broken')} />}
       title={say(t(`第 ${seq} 条${faults[fault]!.zh}`, `Entry ${seq} ${faults[fault]!.en}`))}
       description={
         <>

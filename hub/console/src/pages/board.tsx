@@ -10,6 +10,7 @@ import { Failed, Waiting } from '../parts/outcome.tsx'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import type { Counts } from '../wall.ts'
+import '../style/board.css'
 
 interface Board {
   periods: { period: string; from: string; to: string }[]

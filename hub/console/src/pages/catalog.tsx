@@ -7,10 +7,12 @@ import { nameOf, valueText } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { BasketButton } from '../parts/basket-button.tsx'
 import { Count, type Total } from '../parts/filter.tsx'
+import { Missing } from '../parts/missing.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StripOfCounts } from '../parts/strip.tsx'
 import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
+import '../style/catalog.css'
 
 interface Found {
   resource: string
@@ -106,11 +108,7 @@ export default function CatalogPage() {
         </aside>
         <div>
           {!data && !error && <Waiting />}
-          {data && lines.length === 0 && (
-            <p>
-              {say(t('没有找到。', 'Nothing was found.'))} <Link to="/demands">{say(t('提出目录外需求', 'Say what is missing'))}</Link>
-            </p>
-          )}
+          {data && lines.length === 0 && <Missing text={given['text'] ?? ''} />}
           {lines.map((line) => (
             <Line key={line.resource} line={line} />
           ))}

@@ -47,6 +47,10 @@ export default function ExcelPage() {
   const { say, language } = useWords()
   const { id = '' } = useParams()
   const [problem, setProblem] = useState<unknown>()
+  const resource = useQuery({
+    queryKey: ['object', 'resource', id],
+    queryFn: ({ signal }) => call<{ schema: { title: string } }>('resource.read', { at: { id }, signal }),
+  })
   const [taking, setTaking] = useState<Job>()
   const jobs = useQuery({
     queryKey: ['jobs', id],
@@ -65,15 +69,19 @@ export default function ExcelPage() {
   return (
     <>
       <h1>
-        {say(t('EXCEL 导入', 'Excel import'))} · <Link to={`/resources/${encodeURIComponent(id)}`}>{id}</Link>
+        {say(t('EXCEL 导入', 'Excel import'))} ·{' '}
+        <Link to={`/resources/${encodeURIComponent(id)}`}>{resource.data?.schema.title ?? id}</Link>
       </h1>
       <ol>
         <li>
           <a href={addressOf('excel.template', { at: { id }, query: { language } })}>{say(t('下载模板', 'Download the template'))}</a>
         </li>
         <li>
-          <label>
+          <label className="file">
             {say(t('上传填好的文件，先检查，不写入：', 'Upload it filled in: it is checked, nothing is taken yet:'))}{' '}
+            <span className="ant-btn ant-btn-default ant-btn-sm" aria-hidden="true">
+              {say(t('选择文件', 'Choose a file'))}
+            </span>
             <input
               type="file"
               accept=".xlsx"
@@ -84,6 +92,8 @@ export default function ExcelPage() {
             />
           </label>
         </li>
+        <li>{say(t('看检查结果：每处问题写明在哪些行', 'Look at what the check found: each fault says in which rows'))}</li>
+        <li>{say(t('确认导入：写明新增、修改和删除各几行', 'Confirm that it is taken: so many rows are added, changed, deleted'))}</li>
       </ol>
       {problem !== undefined && <Failed error={problem} />}
       {jobs.error && <Failed error={jobs.error} again={() => void jobs.refetch()} />}

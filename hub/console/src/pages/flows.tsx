@@ -6,13 +6,13 @@ import { call } from '../api.ts'
 import { ageText, valueText } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { useMoving } from '../moving.ts'
+import { LineTable, type Line } from '../parts/line-table.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, pairOf, type Flow } from '../rails.ts'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
-import { LineTable, type Line } from './agent.tsx'
 
 /** Who gives to whom: two rails, providers left and receivers right, or the same as a table. */
 export default function FlowsPage() {

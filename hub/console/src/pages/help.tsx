@@ -8,10 +8,12 @@ import type { Job, Section } from '../help/section.ts'
 import { roles, states } from '../meta.ts'
 import { Chain, type ChainLine } from '../parts/chain.tsx'
 import { Ruler } from '../parts/ruler.tsx'
+import { Seal } from '../parts/seal.tsx'
 import { Strip } from '../parts/strip.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { groups, places } from '../places.ts'
 import { t, useWords } from '../words.tsx'
+import '../style/manual.css'
 
 /** The manual: one page, so that the browser's own search finds everything in it. */
 export default function HelpPage() {
@@ -184,12 +186,14 @@ function Signs() {
             ),
           )}
         </dd>
-        <dt>{say(t('印记', 'Seal'))}</dt>
+        <dt>
+          {say(t('印记', 'Seal'))} <Seal whole text={t('一致', 'whole')} /> <Seal whole={false} text={t('不一致', 'not whole')} />
+        </dt>
         <dd>
           {say(
             t(
-              '表示签名和校验过的结果，如对账一致、审计全链一致；不一致时写明在哪里。',
-              'What was signed and verified, such as a reconciliation or the audit; where it is not whole the place is named.',
+              '方印表示签名并校验过，如回执、对账一致、审计全链一致；印裂为两半的不一致，旁边写明在哪里。',
+              'A whole seal: signed and verified, such as a receipt, a reconciliation or the audit; split in two: it does not hold, and where is said beside it.',
             ),
           )}
         </dd>

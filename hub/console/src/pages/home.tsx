@@ -1,6 +1,6 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
-import { Button, Table } from 'antd'
-import { useState } from 'react'
+import { Button, Skeleton, Table } from 'antd'
+import { lazy, Suspense, useState } from 'react'
 import { Link, useNavigate } from 'react-router'
 import { call } from '../api.ts'
 import { comma } from '../fields.ts'
@@ -9,7 +9,14 @@ import { acts, kinds, type Text } from '../meta.ts'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Ruler, type Deadline } from '../parts/ruler.tsx'
 import { StateWord } from '../parts/value.tsx'
+import { addressOfCase } from '../places.ts'
+import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
+
+// What waits comes first; the rest is loaded beside it.
+const HomeFigures = lazy(() => import('../parts/home-figures.tsx'))
+const RunningMatters = lazy(() => import('../parts/running.tsx'))
+const NextDuties = lazy(() => import('../parts/running.tsx').then(({ NextDuties }) => ({ default: NextDuties })))
 
 export interface Todo {
   kind: string
@@ -30,6 +37,7 @@ export interface Todo {
 /** What waits for whoever is signed in, the most pressing first: `j` and `k` move, Enter opens. */
 export function HomePage() {
   const { say } = useWords()
+  const { can } = useSession()
   const navigate = useNavigate()
   const [at, setAt] = useState(0)
   const { data, error, refetch, fetchNextPage, hasNextPage, isFetchingNextPage } = useInfiniteQuery({
@@ -45,7 +53,7 @@ export function HomePage() {
     j: () => setAt(Math.min(at + 1, items.length - 1)),
     k: () => setAt(Math.max(at - 1, 0)),
     Enter: () => {
-      const address = items[at]?.link
+      const address = addressOfCase(items[at]?.link, can)
       if (address) void navigate(address)
     },
   })
@@ -53,12 +61,20 @@ export function HomePage() {
   if (!data) return <Waiting />
   return (
     <>
+      <Suspense fallback={<Skeleton active title={false} paragraph={{ rows: 1 }} />}>
+        <HomeFigures />
+      </Suspense>
       <h1>{say(t('待我办理', 'Waiting for me'))}</h1>
       {items.length === 0 ? (
-        <p>
-          {say(t('没有等您办理的事项。', 'Nothing waits for you.'))}{' '}
-          <Link to="/catalog">{say(t('浏览资源目录', 'Look through the catalog'))}</Link>
-        </p>
+        <>
+          <p>
+            {say(t('没有等您办理的事项。', 'Nothing waits for you.'))}{' '}
+            <Link to="/catalog">{say(t('浏览资源目录', 'Look through the catalog'))}</Link>
+          </p>
+          <Suspense>
+            <NextDuties />
+          </Suspense>
+        </>
       ) : (
         <Table
           size="small"
@@ -70,7 +86,7 @@ export function HomePage() {
             {
               title: say(t('事项', 'Case')),
               render: (_, todo) => {
-                const address = todo.link
+                const address = addressOfCase(todo.link, can)
                 const words = `${kinds[todo.kind] ? say(kinds[todo.kind]!) : todo.kind} · ${todo.title}`
                 return address ? <Link to={address}>{words}</Link> : words
               },
@@ -97,7 +113,7 @@ export function HomePage() {
             {
               title: say(t('可办理', 'May be done')),
               render: (_, { actions }) =>
-                actions.map((action) => (acts[action] ? say(acts[action]).replace(/[\uff08(].*/, '') : action)).join(say(comma)),
+                actions.map((action) => (acts[action] ? say(acts[action]).replace(/\s*[\uff08(].*/, '') : action)).join(say(comma)),
             },
           ]}
         />
@@ -107,6 +123,9 @@ export function HomePage() {
           {say(t('更多', 'More'))}
         </Button>
       )}
+      <Suspense>
+        <RunningMatters />
+      </Suspense>
     </>
   )
 }

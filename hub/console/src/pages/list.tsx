@@ -4,8 +4,9 @@ import { useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { addressOf, call } from '../api.ts'
 import { nameOf, plain } from '../fields.ts'
-import { operations, verbOf } from '../meta.ts'
+import { operations, verbOf, type Text } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
+import { DecideMany } from '../parts/decide-many.tsx'
 import { Count, Filter, type Total } from '../parts/filter.tsx'
 import { Once } from '../parts/once.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
@@ -33,9 +34,11 @@ export default function ListPage({ place }: { place: Place }) {
   const [making, setMaking] = useState<string>()
   const [once, setOnce] = useState<Line>()
   const [acting, setActing] = useState<{ name: string; id: string }>()
+  const [chosen, setChosen] = useState<readonly Line[]>([])
   const on = (place.on ?? []).filter(can)
   const { query = [] } = operations[place.list]!
-  const filters = query.filter(({ name }) => !paging.has(name))
+  const all = everywhere(place.list)
+  const filters = query.filter(({ name }) => !paging.has(name) && (all || !place.own || name !== 'agency'))
   const given = Object.fromEntries(filters.flatMap(({ name }) => (search.get(name) ? [[name, search.get(name)!]] : [])))
   const sorts = new Set(query.find(({ name }) => name === 'sort')?.choices)
   const sort = search.get('sort') ?? ''
@@ -49,7 +52,9 @@ export default function ListPage({ place }: { place: Place }) {
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
   const change = (name: string, value: string | undefined) =>
     setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
-  const leads = lines.some((line) => can(place.lead?.(line)?.make ?? ''))
+  const leadsOf = (line: Line) => (place.leads?.(line) ?? []).filter(({ make }) => can(make))
+  const leads = lines.some((line) => leadsOf(line).length > 0)
+  const decides = place.decided && can(place.decided.by) ? place.decided : undefined
   const acts = (line: Line) =>
     (line['ended'] ?? null) === null &&
     on.map((name) => (
@@ -68,7 +73,7 @@ export default function ListPage({ place }: { place: Place }) {
   }
   return (
     <>
-      <h1>{say(!everywhere(place.list) && place.own ? place.own : place.name)}</h1>
+      <h1>{say(!all && place.own ? place.own : place.name)}</h1>
       <div className="filters">
         {filters.map((field) => (
           <Filter
@@ -99,8 +104,16 @@ export default function ListPage({ place }: { place: Place }) {
       <Once answer={once} close={() => setOnce(undefined)} />
       {error && <Failed error={error} again={() => void refetch()} />}
       {!data && !error && <Waiting />}
+      {decides && <DecideMany name={decides.by} chosen={chosen} clear={() => setChosen([])} done={() => void refetch()} />}
       {data && (
         <Table<Line>
+          {...(decides && {
+            rowSelection: {
+              selectedRowKeys: chosen.map((line) => plain(line['id'])),
+              onChange: (_keys: unknown, rows: Line[]) => setChosen(rows),
+              getCheckboxProps: (line: Line) => ({ disabled: line['state'] !== decides.state, 'aria-label': plain(line['title']) }),
+            },
+          })}
           size="small"
           rowKey={(line) => plain(line[place.id ?? 'id']) || JSON.stringify(line)}
           dataSource={lines}
@@ -130,13 +143,13 @@ export default function ListPage({ place }: { place: Place }) {
               render: (_: unknown, line: Line) => {
                 const shown = <Value line={line} member={member} kind={place.kind} />
                 const own = place.kind && can(`${place.kind}.read`) ? addressIn(place, line) : undefined
-                const address = at > 0 ? undefined : (place.link?.(line) ?? own)
+                const address = at > 0 ? undefined : (place.link?.(line, can) ?? own)
                 return address === undefined ? shown : <Link to={address}>{shown}</Link>
               },
             })),
             ...(on.length > 0 ? [{ title: say(t('办理', 'acts')), key: 'acts', render: (_: unknown, line: Line) => acts(line) }] : []),
             ...(leads
-              ? [{ title: say(t('办理', 'acts')), key: 'lead', render: (_: unknown, line: Line) => <LeadLink lead={place.lead!(line)} /> }]
+              ? [{ title: say(t('办理', 'acts')), key: 'lead', render: (_: unknown, line: Line) => <LeadLinks leads={leadsOf(line)} /> }]
               : []),
           ]}
         />
@@ -177,13 +190,25 @@ export default function ListPage({ place }: { place: Place }) {
 }
 
 /** To the list of what is made, with its dialog open. */
-function LeadLink({ lead }: { lead: Lead | undefined }) {
+function LeadLinks({ leads }: { leads: readonly Lead[] }) {
   const { say } = useWords()
-  if (!lead) return null
-  const initial = Object.entries(lead.initial).map(([name, value]) => [`make.${name}`, typeof value === 'string' ? value : say(value)])
-  const asked = new URLSearchParams([['make', lead.make], ...initial])
-  return <Link to={`/${lead.path}?${asked.toString()}`}>{say(verbOf(lead.make))}</Link>
+  const addressOfLead = ({ make, path, initial }: Lead) => {
+    const given = Object.entries(initial).map(([name, value]) => [`make.${name}`, typeof value === 'string' ? value : say(value)])
+    return `/${path}?${new URLSearchParams([['make', make], ...given]).toString()}`
+  }
+  return (
+    <span className="actions-in-line">
+      {leads.map((lead) => (
+        <Link key={lead.make} to={addressOfLead(lead)}>
+          {say(leadWords[lead.make] ?? verbOf(lead.make))}
+        </Link>
+      ))}
+    </span>
+  )
 }
+
+/** What is drafted of several kinds, by the one that it leads to. */
+const leadWords: Readonly<Record<string, Text>> = { 'declaration.create': t('说明无变化', 'Nothing changed') }
 
 /** Why there is nothing, and what comes next: to make the first one, or to read where they come from. */
 function Nothing({ place, make, begin }: { place: Place; make: readonly string[]; begin: (name: string) => void }) {

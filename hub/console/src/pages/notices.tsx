@@ -38,7 +38,9 @@ export default function NoticesPage() {
       <h1>{say(t('通知', 'Notices'))}</h1>
       {notices.length === 0 && <p>{say(t('还没有通知。', 'There are none yet.'))}</p>}
       {notices.some((notice) => !notice.read) && (
-        <Button onClick={() => void read({})}>{say(t('全部标为已读', 'Mark all as read'))}</Button>
+        <p>
+          <Button onClick={() => void read({})}>{say(t('全部标为已读', 'Mark all as read'))}</Button>
+        </p>
       )}
       {notices.map((notice) => {
         const { kind, id, title } = notice.object

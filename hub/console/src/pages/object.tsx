@@ -5,10 +5,13 @@ import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { plain } from '../fields.ts'
 import { operations } from '../meta.ts'
+import type { EvaluationLine } from '../parts/evaluation-lines.tsx'
 import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { Desk } from '../parts/desk.tsx'
-import { ItemsAsked, itemChoices, useItemsOf, type Named } from '../parts/items.tsx'
+import { ItemsAsked, ItemTable, itemChoices, useItemsOf, type Item, type Named } from '../parts/items.tsx'
+import type { Act } from '../parts/more-acts.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
+import { Strip } from '../parts/strip.tsx'
 import { Facts } from '../parts/value.tsx'
 import type { Place } from '../places.ts'
 import { useSession } from '../session.tsx'
@@ -16,12 +19,18 @@ import { t, timeText, useWords } from '../words.tsx'
 
 const AgentConfig = lazy(() => import('../parts/agent-config.tsx'))
 const Attachments = lazy(() => import('../parts/attachments.tsx'))
+const EvaluationLines = lazy(() => import('../parts/evaluation-lines.tsx'))
 const Paper = lazy(() => import('../parts/paper.tsx'))
+const HeldVersion = lazy(() => import('../parts/held-version.tsx'))
+const MoreActs = lazy(() => import('../parts/more-acts.tsx'))
+const LinesOf = lazy(() => import('../parts/line-table.tsx'))
+const Statements = lazy(() => import('../parts/statements.tsx'))
 /** Of these there is a paper. */
 const onPaper = new Set(['application', 'order', 'declaration', 'evaluation'])
 const Dossier = lazy(() => import('../parts/dossier.tsx'))
 
 interface Read extends Named {
+  form?: unknown
   [member: string]: unknown
   revision?: string
   actions?: string[]
@@ -45,6 +54,13 @@ const hidden = new Set([
   'items',
   'approvedItems',
   'masks',
+  'statement',
+  'sourceAgent',
+  'targetAgent',
+  'sourceSignature',
+  'targetSignature',
+  'sourceKey',
+  'targetKey',
 ])
 
 /** What belongs to an object of a kind. */
@@ -80,7 +96,10 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
   const found = useItemsOf(data)
   if (error) return <Failed error={error} again={() => void refetch()} />
   if (!data) return <Waiting />
-  const title = plain(data['title'] ?? data['name'] ?? data['resource'] ?? id)
+  const labels = new Map(found.map((item) => [item.id, item.label]))
+  const title = plain(
+    data['title'] ?? data['name'] ?? data['resourceName'] ?? data['resource'] ?? (kind === 'evaluation' ? data['period'] : id),
+  )
   return (
     <>
       <h1>
@@ -97,9 +116,25 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
           )}
           {kind === 'application' && can('application.dossier') && (
             <Suspense fallback={<Waiting />}>
-              <Dossier id={id} />
+              <Dossier id={id} isOpen={data.state === 'consulting' || data.state === 'reviewing'} />
             </Suspense>
           )}
+          <Suspense fallback={<Waiting />}>
+            {kind === 'evaluation' && (
+              <EvaluationLines id={id} state={data.state!} revision={data.revision} lines={data['lines'] as EvaluationLine[]} />
+            )}
+            {kind === 'reconciliation' && <Statements run={data} />}
+            {kind === 'grant' && data['mode'] === 'exchange' && can('line.list') && (
+              <LinesOf asked={{ resource: plain(data['resource']), receiver: plain(data['agency']) }} grant={id} />
+            )}
+            {kind === 'grant' && <HeldVersion grant={data} labels={labels} />}
+            <MoreActs
+              acts={moreActs(id, kind, data, found).filter(({ name, own }) => (own === undefined ? can(name) : may(name, own)))}
+              title={title}
+              seen={data.revision}
+            />
+            {kind === 'standard' && <StandardItems read={data} />}
+          </Suspense>
           {kind === 'grant' && data['mode'] === 'exchange' && may('grant.agent-config', data['agency']) && (
             <Suspense>
               <AgentConfig kind="grant" id={id} />
@@ -131,6 +166,35 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
           <Paper kind={kind} id={id} read={data} items={found} />
         </Suspense>
       )}
+    </>
+  )
+}
+
+/** What begins with an object, with whose own it is where only they may. */
+function moreActs(id: string, kind: string, read: Read, items: readonly Item[]): (Act & { own?: unknown })[] {
+  if (kind === 'standard' && read.form) return [{ name: 'standard.adopt', at: { id }, to: (made) => `/registrations/${made.id}` }]
+  if (kind !== 'grant' || read.state !== 'active') return []
+  const granted = items.filter((item) => (read.items as string[]).includes(item.id))
+  const choices = { items: granted.map(({ id: value, label, type, key }) => ({ value, label, type, ...(key !== undefined && { key }) })) }
+  return [
+    ...((read['routes'] ?? []) as { id: string }[]).map((route) => ({ name: 'route.reconcile', at: { id: route.id } })),
+    { name: 'grant.mask', at: { id }, choices, own: read['provider'] },
+    { name: 'publication.create', fixed: { grant: id }, choices, to: (made) => `/publications/${made.id}`, own: read['agency'] },
+  ]
+}
+
+/** What a standard fixes: its form in force, else what is drafted. */
+function StandardItems({ read }: { read: Read }) {
+  const { say } = useWords()
+  const form = (read['form'] ?? read['draft']) as (Record<string, unknown> & { items: Item[] }) | null
+  if (!form) return null
+  return (
+    <>
+      <Facts line={form} members={['abstract', 'subject', 'classification', 'cycle', 'table', 'keywords']} />
+      <h2>
+        {say(t('信息项', 'Items'))} <Strip items={form.items} />
+      </h2>
+      <ItemTable items={form.items} />
     </>
   )
 }

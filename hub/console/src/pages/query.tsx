@@ -1,9 +1,11 @@
 import { useMutation, useQuery } from '@tanstack/react-query'
-import { Button, Form, Input, Select, Table } from 'antd'
+import { App, Button, Form, Input, Select, Table } from 'antd'
 import { useState } from 'react'
 import { Link, useParams } from 'react-router'
 import { addressOf, call, send } from '../api.ts'
+import { ActionDialog } from '../parts/action-dialog.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
+import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
 interface Listed {
@@ -119,9 +121,14 @@ function Filtered({ resource, items }: { resource: string; items: readonly Query
   const { say, language } = useWords()
   const [conditions, setConditions] = useState<Record<string, string>>({})
   const [after, setAfter] = useState<string>()
+  const [reported, setReported] = useState<Row>()
+  const { message } = App.useApp()
+  const { can } = useSession()
   const searchable = items.filter(({ operators }) => operators.length > 0)
   const [form] = Form.useForm<{ conditions: Condition[] }>()
   const filled = Form.useWatch('conditions', form) ?? []
+  const keys = items.filter(({ key }) => key)
+  const reports = can('correction.create') && keys.length > 0
   const asked = { ...conditions, limit: '50', count: 'estimated', ...(after && { after }) }
   const { data, error, isFetching } = useQuery({
     queryKey: ['query', resource, asked],
@@ -182,24 +189,47 @@ function Filtered({ resource, items }: { resource: string; items: readonly Query
         </Form.List>
       </Form>
       {error && <Failed error={error} />}
+      {reported && (
+        <ActionDialog
+          name="correction.create"
+          title={keys.map(({ id }) => reported[id] ?? '').join(' · ')}
+          fixed={{ resource, key: Object.fromEntries(keys.map(({ id }) => [id, reported[id] ?? ''])) }}
+          choices={{ items: items.map(({ id, label }) => ({ value: id, label })) }}
+          close={() => setReported(undefined)}
+          done={({ id }: { id: string }) => {
+            setReported(undefined)
+            void message.success(<Link to={`/corrections/${id}`}>{say(t(`更正 ${id} 已提交`, `correction ${id} is on its way`))}</Link>)
+          }}
+        />
+      )}
       {data && (
         <>
           <Table<Row>
             size="small"
-            rowKey={(row) =>
-              items
-                .filter(({ key }) => key)
-                .map(({ id }) => row[id])
-                .join('\u0000')
-            }
+            rowKey={(row) => keys.map(({ id }) => row[id]).join('\u0000')}
             dataSource={data.items}
             pagination={false}
             scroll={{ x: 'max-content' }}
-            columns={items.map(({ id, label }) => ({
-              title: label,
-              key: id,
-              render: (_: unknown, row: Row) => row[id] ?? <span className="muted">∅</span>,
-            }))}
+            columns={[
+              ...items.map(({ id, label }) => ({
+                title: label,
+                key: id,
+                render: (_: unknown, row: Row) => row[id] ?? <span className="muted">∅</span>,
+              })),
+              ...(reports
+                ? [
+                    {
+                      title: say(t('办理', 'acts')),
+                      key: 'acts',
+                      render: (_: unknown, row: Row) => (
+                        <Button size="small" onClick={() => setReported(row)}>
+                          {say(t('报告有误', 'Report it'))}
+                        </Button>
+                      ),
+                    },
+                  ]
+                : []),
+            ]}
           />
           <p className="actions">
             {data.count && <span className="muted number">{say(t(`约 ${data.count.rows} 行`, `about ${data.count.rows} rows`))}</span>}

@@ -1,20 +1,22 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
-import { Button, Form } from 'antd'
-import { useMemo, useRef } from 'react'
-import { Link, useParams } from 'react-router'
+import { Alert, Button, Form } from 'antd'
+import { useMemo, useRef, useState } from 'react'
+import { Link, useLocation, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { comma } from '../fields.ts'
 import { useAutosave, type Autosave } from '../autosave.ts'
 import { entryFields, entryName, itemFields } from '../catalog-fields.ts'
 import type { Text } from '../meta.ts'
 import { Desk } from '../parts/desk.tsx'
+import { DiffTable, type Diff } from '../parts/diff.tsx'
 import { FieldInputs, filledIn } from '../parts/fields-form.tsx'
-import { ItemGrid } from '../parts/item-grid.tsx'
+import { ItemGrid, type At } from '../parts/item-grid.tsx'
 import { ItemTable, type Item } from '../parts/items.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { Strip } from '../parts/strip.tsx'
 import { Facts } from '../parts/value.tsx'
 import { t, timeText, useWords } from '../words.tsx'
+import type { Proposed } from './register.tsx'
 
 interface Fault extends Text {
   field: string | null
@@ -29,6 +31,9 @@ interface Registration {
   content: Record<string, unknown> & { title?: string; items?: Partial<Item>[] }
   faults: Fault[]
   incompatible: (Text & { receivers: string[] })[]
+  /** From the version in force. */
+  changes: Diff
+  base: number | null
   revision: string
   actions: string[]
 }
@@ -43,6 +48,7 @@ export default function RegistrationPage() {
   // The revision that what is typed stands on.
   const seen = useRef<string>(undefined)
   const [form] = Form.useForm<Record<string, unknown>>()
+  const [at, setAt] = useState<At>()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', 'registration', id],
     queryFn: ({ signal }) => call<Registration>('registration.read', { at: { id }, signal }),
@@ -66,6 +72,11 @@ export default function RegistrationPage() {
     autosave.drop()
     form.setFieldsValue(Object.fromEntries(entryFields.map(({ name }) => [name, data?.content[name]])))
   }
+  /** To the field that is wrong: of an item in the grid, where it has one. */
+  const jump = ({ item, field }: Fault) => {
+    if (item !== null) setAt({ item, field })
+    else form.scrollToField([field ?? 'title'], { focus: true, block: 'center' })
+  }
   const items = (content.items ?? []).map((item) => ({ id: '', label: '', type: '', openness: 'internal', ...item }))
   return (
     <>
@@ -75,6 +86,13 @@ export default function RegistrationPage() {
       <div className="columns">
         <section>
           <Facts line={data} members={told} kind="registration" />
+          <FromTable id={id} />
+          {data.base !== null && (
+            <>
+              <h2>{say(t('与现行版本的差异', 'Differences from the version in force'))}</h2>
+              <DiffTable diff={data.changes} labels={new Map(items.map((item) => [item.id, item.label]))} />
+            </>
+          )}
           {editable ? (
             <Form
               className="entry"
@@ -87,7 +105,7 @@ export default function RegistrationPage() {
             >
               <FieldInputs fields={ofTheWhole} />
               <Form.Item name="items" label={say(entryName('items'))} className="wide">
-                <ItemGrid faults={wrong} />
+                <ItemGrid faults={wrong} at={at} />
               </Form.Item>
               <FieldInputs fields={ofItems} />
               {autosave.state === 'refused' && (
@@ -109,6 +127,7 @@ export default function RegistrationPage() {
             </Form>
           ) : (
             <>
+              <h2>{say(t('登记内容', 'The entry'))}</h2>
               <Facts line={content} members={Object.keys(content).filter((name) => name !== 'items')} />
               <h2>{say(t('信息项', 'Items'))}</h2>
               <ItemTable items={items} />
@@ -130,7 +149,7 @@ export default function RegistrationPage() {
               <ul className="fault-list">
                 {data.faults.map((fault) => (
                   <li key={`${fault.field}${fault.item}${fault.zh}`}>
-                    <FaultLink fault={fault} jump={(place) => form.scrollToField(place, { focus: true, block: 'center' })} />
+                    <FaultLink fault={fault} called={items.find(({ id }) => id === fault.item)?.label} jump={jump} />
                   </li>
                 ))}
               </ul>
@@ -154,6 +173,37 @@ export default function RegistrationPage() {
   )
 }
 
+/** What the table that it was drafted from held back, and what is to be known of it: said once, where one comes from there. */
+function FromTable({ id }: { id: string }) {
+  const { say } = useWords()
+  const { state } = useLocation()
+  const drafted = state as (Proposed & { registration: { id: string } }) | null
+  if (drafted?.registration?.id !== id || drafted.left.length + drafted.notes.length === 0) return null
+  return (
+    <Alert
+      type="info"
+      title={say(t('由表生成的草稿：请核对', 'Drafted from the table: look at this'))}
+      description={
+        <ul className="fault-list plain-words">
+          {drafted.left.map(({ column, native }) => (
+            <li key={column}>
+              {say(
+                t(
+                  `列 ${column}（${native}）没有不损失内容的对应类型，未列为信息项`,
+                  `column ${column} (${native}) has no type that keeps all of it: it is no item`,
+                ),
+              )}
+            </li>
+          ))}
+          {drafted.notes.map((note) => (
+            <li key={note.en}>{say(note)}</li>
+          ))}
+        </ul>
+      }
+    />
+  )
+}
+
 /** What is said of the whole, then the items, then the rest about them. */
 const ofTheWhole = entryFields.filter(({ input }) => input !== 'rows')
 const ofItems = entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items')
@@ -172,12 +222,12 @@ function savedText({ state, at }: Autosave): Text {
   return t(`已保存 ${time}`, `Saved ${time}`)
 }
 
-function FaultLink({ fault, jump }: { fault: Fault; jump: (place: string[]) => void }) {
+function FaultLink({ fault, called, jump }: { fault: Fault; called: string | undefined; jump: (fault: Fault) => void }) {
   const { say } = useWords()
   const field = (fault.item === null ? entryFields : itemFields).find(({ name }) => name === fault.field)
-  const place = [fault.item, field && say(field.text)].filter(Boolean).join(' · ')
+  const place = [called || fault.item, field && say(field.text)].filter(Boolean).join(' · ')
   return (
-    <button type="button" className="plain" onClick={() => jump(fault.item ? ['items'] : [fault.field ?? 'title'])}>
+    <button type="button" className="plain" onClick={() => jump(fault)}>
       {place && `${place}: `}
       {say(fault)}
     </button>

@@ -4,6 +4,7 @@ import { call } from '../api.ts'
 import { valueText } from '../fields.ts'
 import { kinds } from '../meta.ts'
 import { Count, type Total } from '../parts/filter.tsx'
+import { Missing } from '../parts/missing.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { placeOfKind, places } from '../places.ts'
@@ -30,11 +31,7 @@ export default function SearchPage() {
       <h1>{say(t(`检索「${text}」`, `Search for ${text}`))}</h1>
       {error && <Failed error={error} again={() => void refetch()} />}
       {text !== '' && !data && !error && <Waiting />}
-      {data?.items.length === 0 && (
-        <p>
-          {say(t('没有找到。', 'Nothing was found.'))} <Link to="/demands">{say(t('提出目录外需求', 'Say what is missing'))}</Link>
-        </p>
-      )}
+      {data?.items.length === 0 && <Missing text={text} />}
       {data?.items.map((group) => (
         <Found key={group.kind} group={group} text={text} />
       ))}

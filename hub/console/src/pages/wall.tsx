@@ -9,6 +9,7 @@ import { RailsMap } from '../parts/rails-map.tsx'
 import { arrange, type Flow } from '../rails.ts'
 import { useWall, type Seen, type Wall } from '../wall.ts'
 import { daysBetween, t, timeText, useWords } from '../words.tsx'
+import '../style/wall.css'
 
 const parts = ['flows', 'duties', 'applications', 'corrections'] as const
 type Part = (typeof parts)[number]

@@ -1,6 +1,7 @@
 import { ageText } from '../fields.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import type { Text } from '../meta.ts'
+import '../style/chain.css'
 
 /** What a line's sign shows. */
 export interface ChainLine {

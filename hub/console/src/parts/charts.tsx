@@ -1,4 +1,5 @@
 /** Small charts, drawn by hand: each says in words what it shows, and stands beside the same as numbers. */
+import '../style/charts.css'
 
 export interface Part {
   readonly name: string

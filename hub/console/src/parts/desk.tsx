@@ -7,9 +7,11 @@ import { useKeys } from '../keys.ts'
 import { comma, valueText } from '../fields.ts'
 import { operations, roles, verbOf } from '../meta.ts'
 import type { Todo } from '../pages/home.tsx'
+import { addressOfCase } from '../places.ts'
 import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import { ActionDialog } from './action-dialog.tsx'
+import { Effect, hasEffect } from './effect.tsx'
 import type { Choice } from './fields-form.tsx'
 import { Once } from './once.tsx'
 import { Ruler } from './ruler.tsx'
@@ -60,7 +62,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
     setActing(undefined)
     await client.invalidateQueries()
     const { items } = await call<{ items: Todo[] }>('todo.list', { query: { limit: '10' } })
-    setNext(items.find((todo) => todo.link && !(todo.kind === kind && todo.id === id))?.link ?? undefined)
+    setNext(addressOfCase(items.find((todo) => todo.link && !(todo.kind === kind && todo.id === id))?.link, can))
   }
   return (
     <aside className="desk" aria-label={say(t('办理', 'To be done'))}>
@@ -94,6 +96,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
           seen={read.revision}
           choices={choices}
           initial={initial?.(acting) ?? {}}
+          note={hasEffect(acting) && <Effect name={acting} id={id} />}
           close={() => setActing(undefined)}
           done={(answer: Record<string, unknown>) => {
             setOnce(answer)

@@ -4,7 +4,9 @@ import { Link } from 'react-router'
 import { call } from '../api.ts'
 import { comma, nameOf, valueText } from '../fields.ts'
 import { t, timeText, useWords } from '../words.tsx'
+import { useSession } from '../session.tsx'
 import { Failed } from './outcome.tsx'
+import { Preview } from './preview.tsx'
 import { Value } from './value.tsx'
 
 interface Reachable {
@@ -27,8 +29,9 @@ interface Dossier {
 }
 
 /** What a decision on an application rests on 已有情况: who asks and may be rung up, conditions, what there is already, what was decided before. */
-export default function DossierPart({ id }: { id: string }) {
+export default function DossierPart({ id, isOpen }: { id: string; isOpen: boolean }) {
   const { say } = useWords()
+  const { can } = useSession()
   const { data, error } = useQuery({
     queryKey: ['dossier', id],
     queryFn: ({ signal }) => call<Dossier>('application.dossier', { at: { id }, signal }),
@@ -61,6 +64,7 @@ export default function DossierPart({ id }: { id: string }) {
       {resources.map((one) => (
         <Asked key={one.resource} one={one} />
       ))}
+      {can('application.preview') && isOpen && <Preview id={id} labels={labels} />}
       <Weighed
         name={say(t('其他单位对该资源的授权', 'What others have of it'))}
         lines={others}

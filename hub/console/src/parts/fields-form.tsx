@@ -1,9 +1,11 @@
 /** Inputs for the members of a request, made from its shape. */
 import { Button, Checkbox, Form, Input, InputNumber, Select } from 'antd'
-import { valueText } from '../fields.ts'
+import { nameOf, valueText } from '../fields.ts'
 import { maskWords, offeredMasks, type Mask } from '../masks.ts'
 import type { Field } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
+import { isPicked, Pick } from './pick.tsx'
+import '../style/grid.css'
 
 export interface Choice {
   readonly value: string
@@ -56,16 +58,19 @@ export function FieldInputs({
 function OneField({ field, within, choices }: { field: Field; within: readonly string[]; choices?: readonly Choice[] }) {
   const { say } = useWords()
   const rules = field.required ? [{ required: true, message: say(t('请填写', 'Fill it in')) }] : []
+  const picked = choices === undefined && field.input === 'text' && isPicked(field.name)
+  // What is chosen is no code, and what is written here is no search.
+  const named = picked || field.name === 'text'
   const [label = '', ...hint] = say(field.text).split(/(?=[\uff0c\uff1b,;(\uff08])/)
   return (
     <Form.Item
       name={[...within, field.name]}
-      label={label}
-      extra={hint.join('').replace(/^[\uff0c\uff1b,;]\s*/, '') || undefined}
+      label={named ? say(nameOf(field.name)) : label}
+      extra={named ? undefined : hint.join('').replace(/^[\uff0c\uff1b,;]\s*/, '') || undefined}
       rules={choices ? [] : rules}
       {...(field.input === 'yes-no' && { valuePropName: 'checked' })}
     >
-      {inputOf(field, choices, say)}
+      {picked ? <Pick member={field.name} /> : inputOf(field, choices, say)}
     </Form.Item>
   )
 }

@@ -7,6 +7,8 @@ import { cellsOf, looksLikeTable, takeIn, type Draft, type NotUnderstood } from 
 import { values, type Field, type Text } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
 import { PlainInput, shortName } from './fields-form.tsx'
+import { ItemLimits, limitsOf } from './item-limits.tsx'
+import '../style/grid.css'
 
 const fields = itemFields.filter(({ input }) => !['group', 'rows', 'other'].includes(input))
 
@@ -15,19 +17,28 @@ interface Place {
   column: number
 }
 
+/** A field of an item, by their names. */
+export interface At {
+  readonly item: string
+  readonly field: string | null
+}
+
 interface GridProps {
   value?: readonly Draft[]
   onChange?: (items: readonly Draft[]) => void
   /** What is wrong with an item, by its id. */
   faults?: Readonly<Record<string, readonly Text[]>>
+  /** Where to go now. */
+  at?: At | undefined
 }
 
 /** `value` and `onChange` as a form gives them. Ctrl+Z takes back; what is pasted comes from a spreadsheet, with or without a line of headings. */
-export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
+export function ItemGrid({ value = [], onChange, faults = {}, at: asked }: GridProps) {
   const { say } = useWords()
   const [active, setActive] = useState<Place>()
   const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set())
   const [left, setLeft] = useState<readonly NotUnderstood[]>([])
+  const [listed, setListed] = useState<number>()
   const table = useRef<HTMLTableElement>(null)
   const past = useRef<{ items: readonly Draft[]; cell?: string }[]>([])
   const dragged = useRef<number>(undefined)
@@ -62,6 +73,7 @@ export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
           else after.delete(at)
           return after
         }),
+      list: (at: number) => setListed(at),
       drag: (at: number) => (dragged.current = at),
       drop: (at: number) => {
         if (dragged.current !== undefined && dragged.current !== at) move(dragged.current, at)
@@ -117,6 +129,17 @@ export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
   useEffect(() => {
     if (active) table.current?.querySelector<HTMLElement>(`tr.editing td[data-column="${active.column}"] :is(input, select)`)?.focus()
   }, [active])
+  useEffect(() => {
+    const row = items.current.findIndex(({ id }) => id === asked?.item)
+    if (asked && row >= 0)
+      setActive({
+        row,
+        column: Math.max(
+          0,
+          fields.findIndex(({ name }) => name === asked.field),
+        ),
+      })
+  }, [asked])
   const numbered = value.map((item, at) => ({ item, at }))
   const many = chosen.size > 0 ? t(`选中的 ${chosen.size} 项`, `${chosen.size} chosen`) : t('全部', 'all')
   return (
@@ -160,19 +183,21 @@ export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
         </span>
       </div>
       {left.length > 0 && (
-        <ul className="fault-list" role="alert">
-          {left.slice(0, 10).map(({ row: at, field, text }) => (
-            <li key={`${at} ${field.name}`}>
-              {say(
-                t(
-                  `粘贴的第 ${at} 行：${shortName(field, say)}不认得\u201c${text}\u201d`,
-                  `pasted row ${at}: ${shortName(field, say)} is not known: "${text}"`,
-                ),
-              )}
-            </li>
-          ))}
-          {left.length > 10 && <li>{say(t(`另有 ${left.length - 10} 处`, `and ${left.length - 10} more`))}</li>}
-        </ul>
+        <div role="alert">
+          <ul className="fault-list">
+            {left.slice(0, 10).map(({ row: at, field, text }) => (
+              <li key={`${at} ${field.name}`}>
+                {say(
+                  t(
+                    `粘贴的第 ${at} 行：${shortName(field, say)}不认得\u201c${text}\u201d`,
+                    `pasted row ${at}: ${shortName(field, say)} is not known: "${text}"`,
+                  ),
+                )}
+              </li>
+            ))}
+            {left.length > 10 && <li>{say(t(`另有 ${left.length - 10} 处`, `and ${left.length - 10} more`))}</li>}
+          </ul>
+        </div>
       )}
       <div className="rows" role="region" aria-label={say(t('信息项', 'Items'))} tabIndex={0}>
         <table ref={table}>
@@ -189,6 +214,7 @@ export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
               {fields.map((field) => (
                 <th key={field.name}>{shortName(field, say)}</th>
               ))}
+              <th>{say(t('字典和校验', 'List and check'))}</th>
             </tr>
           </thead>
           <tbody>
@@ -206,6 +232,16 @@ export function ItemGrid({ value = [], onChange, faults = {} }: GridProps) {
           </tbody>
         </table>
       </div>
+      {listed !== undefined && value[listed] && (
+        <ItemLimits
+          item={value[listed]}
+          close={() => setListed(undefined)}
+          keep={(limits) => {
+            change(value.map((item, at) => (at === listed ? { ...item, ...limits } : item)))
+            setListed(undefined)
+          }}
+        />
+      )}
     </div>
   )
 }
@@ -220,6 +256,7 @@ interface RowProps {
     activate: (place: Place) => void
     set: (at: number, field: Field, to: unknown) => void
     choose: (at: number, wanted: boolean) => void
+    list: (at: number) => void
     drag: (at: number) => void
     drop: (at: number) => void
   }
@@ -267,6 +304,16 @@ const ItemRow = memo(function ItemRow({ item, at, isActive, isChosen, faults, ro
           </td>
         ),
       )}
+      <td>
+        <button
+          type="button"
+          className="plain"
+          aria-label={`${say(limitsOf(item))} · ${say(t('字典和校验', 'List and check'))} ${called}`}
+          onClick={() => row.list(at)}
+        >
+          {say(limitsOf(item))}
+        </button>
+      </td>
     </tr>
   )
 })

@@ -19,21 +19,29 @@ export interface Item {
 
 export interface Named {
   resource?: unknown
+  standard?: unknown
   items?: unknown
   approvedItems?: unknown
   masks?: unknown
   consents?: unknown
 }
 
-/** The items of the resource that something is about, as the catalog calls them; empty where it is about none. */
+/** The items of the resource, or of the standard, that something is about, as the catalog calls them; empty where it is about none. */
 export function useItemsOf(read: Named | undefined): readonly Item[] {
+  const asked = Array.isArray(read?.items)
   const resource = typeof read?.resource === 'string' ? read.resource : undefined
-  const { data } = useQuery({
+  const standard = resource === undefined && typeof read?.standard === 'string' ? read.standard : undefined
+  const entry = useQuery({
     queryKey: ['object', 'resource', resource],
     queryFn: ({ signal }) => call<{ schema: { items: Item[] } }>('resource.read', { at: { id: resource! }, signal }),
-    enabled: resource !== undefined && Array.isArray(read?.items),
+    enabled: asked && resource !== undefined,
   })
-  return data?.schema.items ?? []
+  const form = useQuery({
+    queryKey: ['object', 'standard', standard],
+    queryFn: ({ signal }) => call<{ form: { items: Item[] } | null }>('standard.read', { at: { id: standard! }, signal }),
+    enabled: asked && standard !== undefined,
+  })
+  return entry.data?.schema.items ?? form.data?.form?.items ?? []
 }
 
 const idsOf = (items: unknown): string[] => (Array.isArray(items) ? items.filter((one) => typeof one === 'string') : [])

@@ -5,6 +5,8 @@ import { nameOf, plain, valueText } from '../fields.ts'
 import { acts, roles, type Text } from '../meta.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import type { Item } from './items.tsx'
+import { Seal, sealOf } from './seal.tsx'
+import '../style/paper.css'
 
 type Line = Readonly<Record<string, unknown>>
 
@@ -41,7 +43,7 @@ export const papers: Readonly<Record<string, Form>> = {
   },
   order: {
     title: t('责令改正通知书', 'Rectification order'),
-    members: ['agency', 'resource', 'cause', 'text', 'due', 'issuer', 'created', 'state', 'answer', 'result'],
+    members: ['agency', 'resource', 'period', 'cause', 'text', 'due', 'issuer', 'created', 'state', 'answer', 'result'],
     signs: [t('签发机关', 'issued by'), t('被责令单位（签收）', 'received by')],
   },
   declaration: {
@@ -63,6 +65,7 @@ export const papers: Readonly<Record<string, Form>> = {
 
 interface Step {
   event: string
+  to: string
   actorName: string
   agencyName: string | null
   at: string
@@ -162,7 +165,9 @@ function Course({ kind, steps }: { kind: string; steps: readonly Step[] }) {
           {steps.map((step, at) => (
             <tr key={`${step.at}${at}`}>
               <td className="number">{timeText(step.at)}</td>
-              <td>{say(acts[`${kind}.${step.event}`] ?? { zh: '建立', en: 'made' })}</td>
+              <td>
+                {say(acts[`${kind}.${step.event}`] ?? t('建立', 'made'))} <SealOf kind={kind} step={step} />
+              </td>
               <td>{step.actorName}</td>
               <td>{step.agencyName}</td>
               <td>{plain(step.details?.['reason'])}</td>
@@ -172,6 +177,11 @@ function Course({ kind, steps }: { kind: string; steps: readonly Step[] }) {
       </table>
     </>
   )
+}
+
+function SealOf({ kind, step }: { kind: string; step: Step }) {
+  const seal = sealOf(kind, step)
+  return seal ? <Seal {...seal} /> : null
 }
 
 function itemsOf(ids: unknown, items: readonly Item[]): Pick<Item, 'label' | 'openness'>[] {

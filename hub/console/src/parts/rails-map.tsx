@@ -3,6 +3,7 @@ import { valueText } from '../fields.ts'
 import type { Text } from '../meta.ts'
 import { pairOf, type Flow, type Rails } from '../rails.ts'
 import { t, useWords } from '../words.tsx'
+import '../style/flows.css'
 
 interface MapProps {
   rails: Rails

@@ -4,6 +4,7 @@ import { valueText } from '../fields.ts'
 import { acts, kinds, type Text } from '../meta.ts'
 import { t, timeText, useWords } from '../words.tsx'
 import { Failed } from './outcome.tsx'
+import { Seal, sealOf } from './seal.tsx'
 
 interface Line {
   kind?: string
@@ -37,9 +38,10 @@ export function Timeline({ kind, id }: { kind: string; id: string }) {
   })
   if (error) return <Failed error={error} />
   const lines = data?.items ?? []
+  if (lines.length === 0) return null
   const called = (line: Line) => {
     const act = `${line.kind ?? kind}.${line.event}`
-    return acts[act] ?? otherActs[act] ?? { zh: line.event === 'create' ? '建立' : line.event, en: line.event }
+    return acts[act] ?? otherActs[act] ?? (line.event === 'create' ? t('建立', 'made') : t(line.event, line.event))
   }
   return (
     <>
@@ -47,7 +49,8 @@ export function Timeline({ kind, id }: { kind: string; id: string }) {
       <ol className="steps">
         {lines.map((line, at) => (
           <li key={`${line.at}${at}`}>
-            <span className="muted number">{timeText(line.at)}</span> <strong>{say(called(line))}</strong>
+            <span className="muted number">{timeText(line.at)}</span> <strong>{say(called(line))}</strong>{' '}
+            <SealOf line={line} kind={line.kind ?? kind} />
             <div>
               {line.actorName} {line.agencyName}
             </div>
@@ -62,6 +65,11 @@ export function Timeline({ kind, id }: { kind: string; id: string }) {
       </ol>
     </>
   )
+}
+
+function SealOf({ line, kind }: { line: Line; kind: string }) {
+  const seal = sealOf(kind, line)
+  return seal ? <Seal {...seal} /> : null
 }
 
 function reasonOf({ reason, details }: Line): string | undefined {

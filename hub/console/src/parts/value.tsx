@@ -1,8 +1,11 @@
 import { lazy, Suspense } from 'react'
+import { Link } from 'react-router'
 import { nameOf, valueText } from '../fields.ts'
 import { acts } from '../meta.ts'
+import { useSession } from '../session.tsx'
 import { t, useWords } from '../words.tsx'
 import type { ChainLine } from './chain.tsx'
+import { Seal, sealOfRun } from './seal.tsx'
 import { StripOfCounts, type Counts } from './strip.tsx'
 
 const Chain = lazy(() => import('./chain.tsx'))
@@ -34,20 +37,48 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
       </span>
     )
   const text = valueText(value, member, kind, say)
-  if (member === 'state') return <StateWord state={String(value)} text={text} />
-  return <span className={/^[\d\s:-]+$/.test(text) ? 'nowrap' : undefined}>{text.length > 160 ? `${text.slice(0, 160)}…` : text}</span>
+  const seal = member === 'state' && kind === 'reconciliation' ? sealOfRun(String(value)) : undefined
+  if (seal)
+    return (
+      <span className="state">
+        <Seal {...seal} /> {text}
+      </span>
+    )
+  if (member === 'state')
+    return <StateWord state={String(value)} text={line['stateName'] ? valueText(line['stateName'], member, kind, say) : text} />
+  if (member === 'outcome' && text.startsWith('QZ-'))
+    return (
+      <span className="state">
+        <span aria-hidden="true">✕</span> {say(t('被拒绝', 'refused'))} <code>{text}</code>
+      </span>
+    )
+  return (
+    <span className={member === 'age' || /^[\d\s:-]+$/.test(text) ? 'nowrap' : undefined}>
+      {text.length > 160 ? `${text.slice(0, 160)}…` : text}
+    </span>
+  )
 }
 
 const over =
   /withdrawn|rejected|revoked|ended|refused|expired|given-up|dismissed|discarded|closed|objected|disabled|lapsed|cancelled|failed/
+const late = /^(?:held|overdue|missed)$/
 const good = /^(?:active|flowing|approved|published|accepted|done|consented|settled|enrolled|released|updated|explained|verified|equal)/
 
 /** A state is a shape and a word, never a colour alone. */
 export function StateWord({ state, text }: { state: string; text: string }) {
-  const shape =
-    state === 'held' ? '▲' : state === 'unknown' ? '○' : over.test(state) ? '✕' : good.test(state) ? '●' : /draft/.test(state) ? '○' : '◐'
+  const shape = late.test(state)
+    ? '▲'
+    : /^(?:unknown|upcoming)$/.test(state)
+      ? '○'
+      : over.test(state)
+        ? '✕'
+        : good.test(state)
+          ? '●'
+          : /draft/.test(state)
+            ? '○'
+            : '◐'
   return (
-    <span className="state">
+    <span className={late.test(state) ? 'state late' : 'state'}>
       <span aria-hidden="true">{shape}</span> {text}
     </span>
   )
@@ -64,11 +95,31 @@ export function Facts({ line, members, kind }: { line: Line; members: readonly s
     <dl className="facts">
       {shown.map((member) => (
         <FactLine key={member} name={say(nameOf(member))}>
-          <Value line={line} member={member} kind={kind} />
+          <Linked line={line} member={member}>
+            <Value line={line} member={member} kind={kind} />
+          </Linked>
         </FactLine>
       ))}
     </dl>
   )
+}
+
+/** What has a page of its own leads there. */
+const pages: Readonly<Record<string, string>> = {
+  resource: 'resources',
+  grant: 'grants',
+  application: 'applications',
+  demand: 'demands',
+  declaration: 'declarations',
+  standard: 'standards',
+}
+
+function Linked({ line, member, children }: { line: Line; member: string; children: React.ReactNode }) {
+  const { can } = useSession()
+  const value = line[member]
+  const page = pages[member]
+  if (page === undefined || typeof value !== 'string' || !can(`${member}.read`)) return children
+  return <Link to={`/${page}/${encodeURIComponent(value)}`}>{children}</Link>
 }
 
 function FactLine({ name, children }: { name: string; children: React.ReactNode }) {
