@@ -144,11 +144,11 @@ async function start(
   const asks = new AgentRequests({ store, wakeups, hubKey, clock })
   const housekeeping = startRetention({ store, log, wakeups, recorded, rules, logger, clock })
   stops.push(() => housekeeping.stop())
-  const catchUp = async () => {
-    await recordSupply({ store, log })
+  const catchUp = async (signal?: AbortSignal) => {
+    await recordSupply({ store, log }, signal)
     await recordUsage(store, clock())
     await keepGrants(registry)
-    await attendToReports(registry, logger)
+    await attendToReports(registry, logger, signal)
   }
   const supervision = await startSupervision({ store, settings: config.supervision, catchUp, logger, clock })
   stops.push(() => supervision.stop())

@@ -9,8 +9,8 @@ import { startRounds, type Rounds } from '../store/rounds.ts'
 export interface SupervisionDeps {
   store: Pick<Store, 'query' | 'transaction'>
   settings: SupervisionSettings
-  /** Brings `supply_day` up to date with the log: nothing is judged by an older state of it. */
-  catchUp: () => Promise<unknown>
+  /** Brings `supply_day` up to date with the log: nothing is judged by an older state of it. Where the signal aborts, nothing is judged. */
+  catchUp: (signal?: AbortSignal) => Promise<unknown>
   logger: Logger
   clock: () => Date
 }
@@ -42,7 +42,7 @@ async function pass({ store, catchUp, clock }: SupervisionDeps, signal: AbortSig
       return work(query, await readRules(query))
     })
   const now = clock()
-  await catchUp()
+  await catchUp(signal)
   for (let more = true; more;) {
     more = await step(async (query, rules) => {
       const day = await dayToJudge(query, now)

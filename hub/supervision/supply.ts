@@ -15,15 +15,17 @@ const most = 1000
 
 /**
  * Puts on record what was supplied since the last turn, of every stream: a consumer of the log with a bookmark, so that no batch waits
- * for the record on its way. A stream that fails holds up no other; it fails the turn in the end.
+ * for the record on its way. A stream that fails holds up no other; it fails the turn in the end. The signal ends the turn behind the stream
+ * under way: the next one has the others.
  */
-export async function recordSupply(deps: SupplyDeps): Promise<void> {
+export async function recordSupply(deps: SupplyDeps, signal?: AbortSignal): Promise<void> {
   const streams = await deps.store.query<{ resource: string } & BookmarkRow>(
     'select s.resource, b.epoch, b.seq from stream s left join supply_bookmark b on b.resource = s.resource order by s.resource',
   )
   const heads = await deps.log.heads(streams.map(({ resource }) => resource))
   const failures: unknown[] = []
   for (const { resource, ...bookmark } of streams) {
+    if (signal?.aborted) break
     const head = heads.get(resource)
     const at = placeOf(bookmark)
     if (!head || (head.epoch === at?.epoch && head.seq === at.seq)) continue

@@ -210,6 +210,7 @@ async function fillRoutes({ query }: Store, parties: readonly string[], { routes
     `insert into log_stream (resource, epoch, seq, hash, receipt, total) select resource, 10, 5, $1, 'r', 1 from stream where resource like 'r_____'`,
     [hash],
   )
+  await query(`insert into supply_bookmark (resource, epoch, seq) select resource, 10, 5 from stream where resource like 'r_____'`)
   await query(
     `insert into route (id, access_grant, agent, epoch, seq, hash, written, receipt, moved_at, created_at, first_receipt_at)
      select 'route-' || n, id, agent, 10, 5, $3, today * 9, 'receipt', $2::timestamptz - interval '30 seconds', $2::timestamptz - interval '89 days', $2::timestamptz - interval '89 days'

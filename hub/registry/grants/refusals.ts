@@ -18,12 +18,13 @@ import { applyEvent } from '../workflow.ts'
  * Looks at what agents last reported and tells those whom it concerns: lines that are held, morning lines, new columns, refused files, and
  * rows that a receiver's table refuses, which become corrections (Art. 18). To be done again and again: each thing is told once.
  */
-export async function attendToReports(registry: Registry, logger?: Pick<Logger, 'info'>): Promise<void> {
+export async function attendToReports(registry: Registry, logger?: Pick<Logger, 'info'>, signal?: AbortSignal): Promise<void> {
   const { morningMinutes } = await readRules(registry.store.query)
   const agents = await registry.store.query<ReportingAgent>(
     `select id, agency, enrolled_at as enrolled, report from agent where state = 'active' and report is not null order by id`,
   )
   for (const agent of agents) {
+    if (signal?.aborted) return
     const line = await keepMorning(registry.store.query, agent, registry.clock())
     if (line) logger?.info({ agent: agent.id, agency: agent.agency, morning: line }, 'morning line of an agent')
     await change(registry, async (query, affectedAgents) => {

@@ -29,6 +29,8 @@ export interface Audit {
 const sealIntervalMs = 500
 /** Milliseconds between two looks at log and receipts: bounds how many entries a busy stream makes. */
 const recordIntervalMs = 15_000
+/** Milliseconds that the turn at the end may begin with further streams. */
+const lastTurnMs = 1000
 
 /**
  * Takes its first turn before it resolves, so that what was accepted before the hub ended counts on its own day. A turn that fails is
@@ -52,28 +54,30 @@ export async function startAudit(deps: AuditDeps): Promise<Audit> {
     last = done.catch(() => {})
     return done
   }
-  const record = async () => {
-    await recordSupply(deps)
-    await recordDeliveries(deps.store)
+  const record = async (signal?: AbortSignal) => {
+    await recordSupply(deps, signal)
+    await recordDeliveries(deps.store, signal)
   }
-  await turn(record).catch((error: unknown) => deps.logger.warn({ err: error }, 'audit not sealed at the start'))
+  await turn(() => record()).catch((error: unknown) => deps.logger.warn({ err: error }, 'audit not sealed at the start'))
   const looping = keepSealing(turn, record, deps.logger, ending.signal)
   return {
-    sealNow: () => turn(record),
+    sealNow: () => turn(() => record()),
     checkpoint: () => newest,
     recorded: (resource) => recordStream(deps, resource),
     async stop() {
       ending.abort()
       await looping
-      // Where the store is gone the next start takes the turn.
-      await turn(record).catch((error: unknown) => deps.logger.warn({ err: error }, 'audit not sealed at the end'))
+      // Where the store is gone, or many streams have moved, the next start has what is left.
+      await turn(() => record(AbortSignal.timeout(lastTurnMs))).catch((error: unknown) =>
+        deps.logger.warn({ err: error }, 'audit not sealed at the end'),
+      )
     },
   }
 }
 
 async function keepSealing(
   turn: (work: () => Promise<void>) => Promise<unknown>,
-  record: () => Promise<void>,
+  record: (signal: AbortSignal) => Promise<void>,
   logger: Logger,
   signal: AbortSignal,
 ): Promise<void> {
@@ -84,7 +88,7 @@ async function keepSealing(
     if (signal.aborted) return
     const due = performance.now() - recorded >= recordIntervalMs
     try {
-      await turn(due ? record : nothing)
+      await turn(due ? () => record(signal) : nothing)
       if (due) recorded = performance.now()
     } catch (error) {
       logger.warn({ err: error }, 'audit not sealed, tries again')

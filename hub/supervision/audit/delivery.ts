@@ -6,11 +6,11 @@ const most = 100
 
 /**
  * Puts on record what the receivers' receipts say was delivered since the last turn: of each route that moved one entry, and its rows
- * on the day (Asia/Shanghai) of its newest receipt.
+ * on the day (Asia/Shanghai) of its newest receipt. The signal ends the turn: the next one has the other routes.
  */
-export async function recordDeliveries(store: Pick<Store, 'query' | 'transaction'>): Promise<void> {
+export async function recordDeliveries(store: Pick<Store, 'query' | 'transaction'>, signal?: AbortSignal): Promise<void> {
   const moved = await store.query<Moved>(movedSql)
-  for (let at = 0; at < moved.length; at += most) {
+  for (let at = 0; at < moved.length && !signal?.aborted; at += most) {
     await store.transaction(async (query) => {
       for (const route of moved.slice(at, at + most)) await record(query, route)
     })

@@ -36,6 +36,7 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
   const entries = async (act: string) => (await listAudit(store, { act, limit: '100' })).items
   return {
     ...bench,
+    bench,
     url,
     provider,
     receiver,
@@ -46,6 +47,25 @@ async function newFlow(t: { teardown(end: () => Promise<void>): void }) {
     at: (text: string) => (time.now = new Date(text)),
   }
 }
+
+t.test('a turn that is to end leaves the other streams and routes to the next one', async (t) => {
+  const { send, entries, provider, receiver, bench, exchange, store, log } = await newFlow(t)
+  const cars = new Provider(provider.agent, await bench.resource('cars', 'a'))
+  await send(2, true)
+  await cars.send(exchange, cars.snapshot([person(1)]))
+  await exchange.receipts(receiver, [receiptFor(receiver, 'r', provider.position!)])
+  const ending = new AbortController()
+  // It ends while the first of the two streams is put on record.
+  const transaction: typeof store.transaction = (work) => (ending.abort(), store.transaction(work))
+  await recordSupply({ store: { ...store, transaction }, log }, ending.signal)
+  await recordDeliveries(store, ending.signal)
+  t.same((await entries('supply')).map(({ object }) => object), ['cars'])
+  t.same(await entries('delivery'), [])
+  await recordSupply({ store, log })
+  await recordDeliveries(store)
+  t.same((await entries('supply')).map(({ object }) => object), ['people', 'cars'])
+  t.equal((await entries('delivery')).length, 1)
+})
 
 t.test('what was supplied is on record: one entry a turn, rows by day of Asia/Shanghai', async (t) => {
   const { send, days, entries, record, at } = await newFlow(t)
