@@ -59,11 +59,17 @@ t.test('a turn that is to end leaves the other streams and routes to the next on
   const transaction: typeof store.transaction = (work) => (ending.abort(), store.transaction(work))
   await recordSupply({ store: { ...store, transaction }, log }, ending.signal)
   await recordDeliveries(store, ending.signal)
-  t.same((await entries('supply')).map(({ object }) => object), ['cars'])
+  t.same(
+    (await entries('supply')).map(({ object }) => object),
+    ['cars'],
+  )
   t.same(await entries('delivery'), [])
   await recordSupply({ store, log })
   await recordDeliveries(store)
-  t.same((await entries('supply')).map(({ object }) => object), ['people', 'cars'])
+  t.same(
+    (await entries('supply')).map(({ object }) => object),
+    ['people', 'cars'],
+  )
   t.equal((await entries('delivery')).length, 1)
 })
 
