@@ -1,5 +1,5 @@
 import { isUtf8 } from 'node:buffer'
-import { randomFillSync } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { zstdCompressSync, zstdDecompressSync, constants } from 'node:zlib'
 import { Type, type Static } from 'typebox'
 import { Compile } from 'typebox/compile'
@@ -89,8 +89,9 @@ export function buildBatch(header: ManifestHeader, columns: readonly Column[], k
   const texts = columns.map((column) => ('json' in column ? column.json : Buffer.from(JSON.stringify(column.values))))
   const codec = texts.reduce((sum, text) => sum + text.length, 0) < plainBelow ? 'none' : 'zstd'
   const parts: Buffer[] = []
+  const salts = randomBytes(saltLength * columns.length)
   const blocks = columns.map((column, i) => {
-    const packed = pack(codec, texts[i]!)
+    const packed = pack(codec, texts[i]!, salts.subarray(i * saltLength, (i + 1) * saltLength))
     parts.push(blockHeader(column.item, packed.length, texts[i]!.length + saltLength), packed)
     return { item: column.item, sha256: sha256(packed) }
   })
@@ -103,10 +104,8 @@ function rowsOf(column: Column): number {
   return 'json' in column ? column.rows : column.values.length
 }
 
-function pack(codec: Manifest['codec'], text: Buffer): Buffer {
-  const plain = Buffer.allocUnsafe(saltLength + text.length)
-  randomFillSync(plain, 0, saltLength)
-  text.copy(plain, saltLength)
+function pack(codec: Manifest['codec'], text: Buffer, salt: Buffer): Buffer {
+  const plain = Buffer.concat([salt, text])
   return codec === 'zstd' ? zstdCompressSync(plain, { params: { [constants.ZSTD_c_compressionLevel]: 1 } }) : plain
 }
 
@@ -289,7 +288,7 @@ function unpack(codec: Manifest['codec'], { packed, unpackedLength }: PackedBloc
 /** A block of a batch's codec, as a writer of version 1 packs it. */
 export function packBlock(codec: Manifest['codec'], { item, values }: ColumnOfValues): PackedBlock {
   const text = Buffer.from(JSON.stringify(values))
-  return { item, packed: pack(codec, text), unpackedLength: text.length + saltLength }
+  return { item, packed: pack(codec, text, randomBytes(saltLength)), unpackedLength: text.length + saltLength }
 }
 
 /** A container of a manifest and these blocks. */

@@ -1,4 +1,4 @@
-import { createHash, createPrivateKey, createPublicKey, generateKeyPairSync, sign, verify, type KeyObject } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync, hash, sign, verify, type KeyObject } from 'node:crypto'
 
 /**
  * Signatures of manifests, receipts, head statements and policies: compact JWS (RFC 7515) with `alg: EdDSA` over Ed25519
@@ -48,8 +48,16 @@ function signingKey(privateKey: KeyObject): SigningKey {
 
 /** JWK thumbprint (RFC 7638, members of RFC 8037 section 2), base64url. */
 export function keyId(publicKey: string): string {
-  return createHash('sha256').update(`{"crv":"Ed25519","kty":"OKP","x":"${publicKey}"}`).digest('base64url')
+  let id = keyIds.get(publicKey)
+  if (id === undefined) {
+    id = hash('sha256', `{"crv":"Ed25519","kty":"OKP","x":"${publicKey}"}`, 'base64url')
+    if (keyIds.size > 1000) keyIds.clear()
+    keyIds.set(publicKey, id)
+  }
+  return id
 }
+
+const keyIds = new Map<string, string>()
 
 const keyObjects = new Map<string, KeyObject>()
 
@@ -102,5 +110,5 @@ function decodeJson(part: string): Record<string, unknown> | undefined {
 }
 
 export function sha256(data: string | Uint8Array): string {
-  return createHash('sha256').update(data).digest('hex')
+  return hash('sha256', data, 'hex')
 }

@@ -1,5 +1,6 @@
-import { createHash } from 'node:crypto'
+import { createHash, sign } from 'node:crypto'
 import fc from 'fast-check'
+import { httpbis } from 'http-message-signatures'
 import t from 'tap'
 import nacl from 'tweetnacl'
 import { QianzhiError } from '../../protocol/errors.ts'
@@ -89,4 +90,51 @@ t.test('property: what is signed is accepted, and accepted by hand', async () =>
     }),
     { numRuns: 100 },
   )
+})
+
+t.test('property: what was altered on its way is accepted exactly where it verifies by hand', async (t) => {
+  const now = new Date('2026-11-22T08:30:00Z')
+  let accepted = 0
+  const fields = ['method', 'path', 'body', 'content-digest', 'qianzhi-version', 'Signature', 'Signature-Input'] as const
+  await fc.assert(
+    fc.asyncProperty(
+      fc.constantFrom(...fields),
+      fc.nat(),
+      fc.constantFrom('', 'a', '"', '/', '.', '%', '0', '=', '?', ';'),
+      async (field, at, letter) => {
+        const sent = { method: 'POST', path: '/agent/v1/batches/x?y=1', body: Buffer.from('{"a":1}') }
+        const headers: Headers = { ...(await signRequest(sent, provider, now)) }
+        const alter = (text: string) => text.slice(0, at % text.length) + letter + text.slice((at % text.length) + 1)
+        const request = { ...sent, headers }
+        if (field === 'method' || field === 'path') request[field] = alter(sent[field])
+        else if (field === 'body') request.body = Buffer.from(alter('{"a":1}'))
+        else headers[field] = alter(headers[field]!)
+        const verdict = await outcome(request, now)
+        if (verdict === 'accept') accepted++
+        return verdict === 'accept' ? verifiedByHand(request) : verdict.startsWith('QZ-')
+      },
+    ),
+    { numRuns: 300 },
+  )
+  t.ok(accepted > 0, `${accepted} were as they had been sent`)
+})
+
+t.test('property: the library and the way written at once sign and verify alike', async (t) => {
+  const now = new Date('2026-11-22T08:30:00Z')
+  const signer = { id: provider.id, alg: 'ed25519', sign: async (data: Buffer) => sign(null, data, provider.privateKey) }
+  for (const path of ['/agent/v1/poll', '/a?b=c', '/a%20b', '/a?b=%20', '/a?b', '/a/', '/a?', '/a//b', '/.a']) {
+    const ours = await signRequest({ method: 'POST', path, body: Buffer.from('x') }, provider, now)
+    const { Signature: _, 'Signature-Input': __, ...headers } = ours
+    const theirs = await httpbis.signMessage(
+      {
+        key: signer,
+        fields: ['@method', '@path', '@query', 'content-digest', 'qianzhi-version'],
+        params: ['created', 'keyid', 'alg'],
+        paramValues: { created: now },
+      },
+      { method: 'POST', url: `https://hub.invalid${path}`, headers },
+    )
+    t.same(theirs.headers, ours, path)
+    t.equal(await outcome({ method: 'POST', path, body: Buffer.from('x'), headers: ours }, now), 'accept', path)
+  }
 })
