@@ -204,7 +204,7 @@ export class PostgresCapture implements Capture {
 
   async record(source: SourceTable, step: StreamStep): Promise<void> {
     await this.#work(source, () => this.#book.record(source.resource, step, this.#queueOf(source)))
-    if (step.entries.length > 0) await this.#sleeper.stayAwake()
+    if (step.entries.length > 0) await this.#sleeper.worked(step.entries.length)
   }
 
   /**

@@ -265,8 +265,11 @@ t.test('idle rests on the engine: asleep it is woken, and an abandoned mark runs
   await test.query(`insert into licence values ('a', null, null)`)
   await woken
   t.ok(Date.now() - started < 500, 'before the next look')
-  await drained(watched)
-  t.not(await asleep(), 't')
+  const model = await drained(watched)
+  t.equal(await asleep(), 't', 'a single row may wake it again')
+  for (let i = 0; i < 20; i++) await test.query(`insert into licence values ('b${i}', null, null)`)
+  await drained(watched, model)
+  t.not(await asleep(), 't', 'many wake nobody')
 })
 
 t.test('a label of the key is renamed while changes wait: only keys of the old label are missing, and a snapshot is due', async (t) => {
