@@ -6,10 +6,11 @@ import { quoteName, quoteText } from './sql.ts'
 import type { Capture, Found, Row, RowBlocks, Rows, SourceTable, StreamState, StreamStep, Take, TakenBlocks } from '../../database.ts'
 import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect, textOf } from './books.ts'
-import { sqlState, withTable, type Connection } from './connection.ts'
+import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
-import { CopiedColumns, copyColumns } from './copy-out.ts'
-import { countRows, isValueError, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
+import { CopiedColumns, copyColumns, lastValue } from './copy-out.ts'
+import { fewAtOnce } from './row-queries.ts'
+import { countRows, isValueError, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { Sleeper } from './sleep.ts'
 import { sourceTable, tableMembers } from './table.ts'
@@ -47,6 +48,8 @@ export class PostgresCapture implements Capture {
   #sleeper!: Sleeper
   #waitingQuery: string | undefined
   #lockedUntil = 0
+  /** Rows that came with the keys just taken: of one moment with them, so good for the next call alone. */
+  #ahead: { keys: readonly Row[]; rows: Row[] } | undefined
 
   private constructor(connection: Connection, sources: readonly SourceTable[]) {
     this.#connection = connection
@@ -103,6 +106,8 @@ export class PostgresCapture implements Capture {
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
     const watched = await this.#watch(source)
+    const few = await this.#takeFew(source, watched, inFlight)
+    if (few) return few
     const { queue } = sourceNames(source.resource)
     const lists = watched.reader.keys.map((_, i) => `array_to_json(k${i + 1})::text`).join(', ')
     const sql = `select id, cause, ${lists} from ${queue} where id not in (select unnest($1::uuid[])) limit $2`
@@ -128,6 +133,40 @@ export class PostgresCapture implements Capture {
       if (rows.length < limit) break
     }
     return { entries, keys: [...keys.values()], marked }
+  }
+
+  /**
+   * A few entries and the rows of their keys in one round trip, where every key has one: `rowsByKeys` gives them, if it is asked next. Undefined
+   * where there are more.
+   */
+  async #takeFew(source: SourceTable, { reader, many, inherited }: Watched, inFlight: ReadonlySet<string>): Promise<Take | undefined> {
+    if (many || inherited || !reader.entries) return undefined
+    const statement = reader.entries(sourceNames(source.resource).queue)
+    let found
+    try {
+      found = await this.#work(source, () => this.#connection.prepared(statement, [[...inFlight]]))
+    } catch (error) {
+      if (!isOfStatement(error)) throw error
+      return undefined
+    }
+    const entries = [...new Set(found.map(([id]) => id!))]
+    if (entries.length === fewAtOnce.entries || found.some(([, , keys]) => Number(keys) > fewAtOnce.keys)) return undefined
+    const keys = new Map<string, Row>()
+    const marked = found.some(([, cause]) => cause !== null)
+    const own = found.filter(([, cause]) => cause === null)
+    const width = 3 + reader.keys.length
+    portableKeys(
+      reader,
+      reader.keys.map((_, i) => own.map((line) => line[3 + i]!)),
+      keys,
+    )
+    const rows = new Map(own.map((line) => [line.slice(3, width).join('\0'), line.slice(width)]))
+    const read = rows.size === keys.size ? portableRows(reader, [...rows.values()]) : { rows: [], faults: [] }
+    const taken = [...keys.values()]
+    const wholly =
+      read.rows.length === keys.size && taken.every((key, i) => reader.keys.every(({ place }, k) => read.rows[i]![place] === key[k]))
+    if (wholly) this.#ahead = { keys: taken, rows: read.rows }
+    return { entries, keys: taken, marked }
   }
 
   async takeBlocks(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<TakenBlocks | undefined> {
@@ -183,6 +222,11 @@ export class PostgresCapture implements Capture {
   }
 
   async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
+    const ahead = this.#ahead
+    if (ahead && keys.length === ahead.keys.length && keys.every((key, i) => key === ahead.keys[i])) {
+      this.#ahead = undefined
+      return { rows: ahead.rows, faults: [], missing: [] }
+    }
     const { reader } = await this.#watch(source)
     return this.#work(source, () => readByKeys(this.#connection, reader, keys))
   }
@@ -323,6 +367,7 @@ export class PostgresCapture implements Capture {
 
   /** A missing queue or stream is a missing set-up, and a lock that is not to be had holds this source only; everything else keeps its code. */
   async #work<T>(source: SourceTable, work: () => Promise<T>): Promise<T> {
+    this.#ahead = undefined
     try {
       return await work()
     } catch (error) {
@@ -330,20 +375,6 @@ export class PostgresCapture implements Capture {
       throw withTable(error, source.table, 'QZ-SOURCE-NOT-SET-UP')
     }
   }
-}
-
-/** The last text of a JSON array of texts. */
-function lastValue(column: Buffer): string {
-  let from = column.length - 2
-  do from = column.lastIndexOf(0x22, from - 1)
-  while (isEscaped(column, from))
-  return JSON.parse(column.toString('utf8', from, column.length - 1)) as string
-}
-
-function isEscaped(column: Buffer, at: number): boolean {
-  let slashes = 0
-  while (column[at - 1 - slashes] === 0x5c) slashes++
-  return slashes % 2 === 1
 }
 
 function locked({ table }: SourceTable, error: unknown): QianzhiError {

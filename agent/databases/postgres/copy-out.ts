@@ -172,6 +172,20 @@ function characters(bytes: Uint8Array, from: number, to: number): number {
   return count
 }
 
+/** The last text of a JSON array of texts. */
+export function lastValue(column: Buffer): string {
+  let from = column.length - 2
+  do from = column.lastIndexOf(0x22, from - 1)
+  while (isEscaped(column, from))
+  return JSON.parse(column.toString('utf8', from, column.length - 1)) as string
+}
+
+function isEscaped(column: Buffer, at: number): boolean {
+  let slashes = 0
+  while (column[at - 1 - slashes] === 0x5c) slashes++
+  return slashes % 2 === 1
+}
+
 interface Wire {
   stream: Socket
   query(text: string): void

@@ -6,7 +6,7 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { joinTexts, type LocalizedText } from '../../../protocol/localized.ts'
 import { keyItems } from '../../../protocol/schema.ts'
 import { byPlace, lookUp, pageOf } from '../bookkeeping/look-up.ts'
-import { quoteName, quoteText } from './sql.ts'
+import { quoteName } from './sql.ts'
 import { valueFault, type Value } from '../../../protocol/value.ts'
 import {
   keyless,
@@ -22,17 +22,19 @@ import {
   type SourceTable,
 } from '../../database.ts'
 import { sqlState, type Connection, type Texts } from './connection.ts'
-import type { Table, TableColumn } from './table.ts'
+import type { Table } from './table.ts'
+import {
+  bytesOf,
+  conditionOf,
+  fewEntries,
+  joinFromKeys,
+  keylessQuery,
+  statements,
+  type IndexColumn,
+  type KeyReading,
+} from './row-queries.ts'
 import type { CopiedColumn } from './copy-out.ts'
 import { isToldByText, readingOf, type Convert, type Reading } from './types.ts'
-
-export interface KeyReading {
-  /** Place among the source's columns. */
-  place: number
-  column: string
-  cast: string
-  convert: Convert | undefined
-}
 
 interface ColumnConversion {
   place: number
@@ -64,6 +66,8 @@ export interface Reader {
   order: readonly number[]
   /** The same of the key's columns alone. */
   ofKeys(): Reader
+  /** Entries of a queue, each with its keys and their rows; undefined where a key is not told by its text. */
+  entries: ((queue: string) => string) | undefined
   /** How COPY's bytes become the columns of a batch: undefined where they do not, or a key is more than one column or not told by its text. */
   copied: readonly CopiedColumn[] | undefined
 }
@@ -96,6 +100,9 @@ export function readerOf(source: SourceTable, table: Table): Reader {
     ...statements(select, keys, keyIndex(source, table) ?? keys.map(({ column }) => ({ column, collation: null }))),
     fromKeys: joinFromKeys(values, rows, keys),
     copied: copiedOf(source, table, readings),
+    entries: keys.every(({ column }) => isToldByText(table.columns.get(column)!))
+      ? (queue) => fewEntries(queue, values, rows, keys)
+      : undefined,
     ofKeys: () => readerOf({ ...source, columns: source.columns.filter(({ item }) => item.key) }, table),
     keyValues: `select ${keys.map((key, i) => `$${i + 1}::${key.cast}`).join(', ')}`,
   }
@@ -107,62 +114,6 @@ function copiedOf(source: SourceTable, table: Table, readings: readonly Reading[
   if (source.columns.some(({ mapping }) => mapping)) return undefined
   const copied = readings.flatMap((reading) => reading.copied ?? [])
   return copied.length === readings.length ? copied : undefined
-}
-
-function conditionOf({ rowFilter = [] }: SourceTable): string {
-  if (rowFilter.length === 0) return 'true'
-  return rowFilter
-    .map(({ column, value }) => `r.${quoteName(column)} ${value === null ? 'is null' : `= ${quoteText(value)}`}`)
-    .join(' and ')
-}
-
-function keylessQuery(source: SourceTable, table: Table, from: string): string | undefined {
-  const open = source.columns.filter(({ item, column }) => item.key && !table.columns.get(column)!.notNull)
-  if (open.length === 0) return undefined
-  return `select 1 ${from} and (${open.map(({ column }) => `r.${quoteName(column)} is null`).join(' or ')}) limit 1`
-}
-
-/** In the index's own collation: two keys that are one in the column's would be passed over else, and the index not used. */
-function statements(select: string, keys: readonly KeyReading[], index: readonly IndexColumn[]) {
-  const order = index.map(({ column }) => keys.findIndex((key) => key.column === column))
-  const compared = (name: string) => {
-    const collation = index.find(({ column }) => column === name)?.collation
-    return `r.${quoteName(name)}${collation ? ` collate ${collation}` : ''}`
-  }
-  const ordered = index.map(({ column }) => compared(column)).join(', ')
-  const page = (after: readonly string[] | undefined, limit: string): string => {
-    const place = after?.map((value, i) => `${value}::${keys[order[i]!]!.cast}`).join(', ')
-    return `${select}${place === undefined ? '' : ` and (${ordered}) > (${place})`} order by ${ordered} limit ${limit}`
-  }
-  const columns = keys.map((key) => compared(key.column))
-  const lists = keys.map((key, i) => `$${i + 1}::${key.cast}[]`)
-  return {
-    order,
-    // A semi-join, so that a row which two queued keys name (where the source compares without case) comes once.
-    byKeys:
-      keys.length === 1
-        ? `${select} and ${columns[0]} = any(${lists[0]})`
-        : `${select} and (${columns.join(', ')}) in (select * from unnest(${lists.join(', ')}))`,
-    page,
-    first: page(undefined, '$1'),
-    next: page(
-      order.map((_, i) => `$${i + 1}`),
-      `$${order.length + 1}`,
-    ),
-  }
-}
-
-function joinFromKeys(values: readonly string[], rows: string, keys: readonly KeyReading[]): string {
-  const lists = keys.map((_, i) => `$${i + 1}::text[]`).join(', ')
-  const names = keys.map((_, i) => `k${i + 1}`).join(', ')
-  const same = keys.map((key, i) => `r.${quoteName(key.column)} = k.k${i + 1}::${key.cast}`).join(' and ')
-  return `select k.place, r.${quoteName(keys[0]!.column)}::text, ${values.join(', ')}
-    from unnest(${lists}) with ordinality k(${names}, place) left join (select r.* from ${rows}) r on ${same}`
-}
-
-function bytesOf(column: TableColumn): string {
-  const name = `r.${quoteName(column.name)}`
-  return column.base === 'bytea' ? `octet_length(${name}::bytea)` : `octet_length(${name}::text)`
 }
 
 function checkShape(source: SourceTable, table: Table): void {
@@ -188,12 +139,6 @@ function checkShape(source: SourceTable, table: Table): void {
   for (const { item, column } of source.columns) {
     if (item.key && !table.columns.get(column)!.notNull) fail({ zh: `主键列 ${column} 允许为空`, en: `key column ${column} may be null` })
   }
-}
-
-interface IndexColumn {
-  column: string
-  /** Where it is not the column's own. */
-  collation: string | null
 }
 
 function keyIndex(source: SourceTable, table: Table): readonly IndexColumn[] | undefined {
@@ -346,7 +291,7 @@ function keyOf(reader: Reader, row: Texts): Row {
 }
 
 /** Converts in place: the arrays come from the driver and are nobody else's. */
-function portableRows(reader: Reader, texts: Texts[]): Rows {
+export function portableRows(reader: Reader, texts: Texts[]): Rows {
   const { conversions, counted } = reader
   if (conversions.length === 0 && !counted) return { rows: texts, faults: [] }
   const rows: Row[] = []
