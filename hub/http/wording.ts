@@ -60,8 +60,10 @@ export function valueText(value: unknown, member: string, kind: string | undefin
   if (typeof value === 'object') {
     const pair = value as Partial<LocalizedText>
     if (typeof pair.zh === 'string' && typeof pair.en === 'string') return say(pair as LocalizedText)
-    return Object.entries(value)
-      .map(([name, part]) => `${say(memberName(name))} ${valueText(part, name, kind, telling)}`)
+    const parts = value as Readonly<Record<string, unknown>>
+    return Object.entries(parts)
+      .filter(([name]) => !(name.endsWith('Name') && name.slice(0, -4) in parts))
+      .map(([name, part]) => `${say(memberName(name))} ${valueText(parts[`${name}Name`] ?? part, name, kind, telling)}`)
       .join('\n')
   }
   const text = plain(value)
