@@ -199,6 +199,7 @@ export const memberWords: Readonly<Record<string, LocalizedText>> = {
   since: t('收到', 'since'),
   urgency: t('紧急', 'urgency'),
   advice: t('改进意见', 'advice'),
+  'person name': t('姓名', 'name'),
   weights: t('权重', 'weights'),
   quantity: t('数量', 'quantity'),
   timeliness: t('时效', 'timeliness'),

@@ -7,8 +7,9 @@ import { timeText } from './words.tsx'
 
 export { ageText, comma, plain }
 
-export function nameOf(member: string): Text {
-  return memberWords[member] ?? entryName(member)
+/** `kind`: of the object that it is a member of, where that makes a difference. */
+export function nameOf(member: string, kind?: string): Text {
+  return memberWords[`${kind} ${member}`] ?? memberWords[member] ?? entryName(member)
 }
 
 const vocabulary: Vocabulary = { acts, kinds, roles, states, values }

@@ -79,7 +79,7 @@ export default function ExcelPage() {
         <li>
           <label className="file">
             {say(t('上传填好的文件，先检查，不写入：', 'Upload it filled in: it is checked, nothing is taken yet:'))}{' '}
-            <span className="ant-btn ant-btn-default ant-btn-sm" aria-hidden="true">
+            <span className="press" aria-hidden="true">
               {say(t('选择文件', 'Choose a file'))}
             </span>
             <input

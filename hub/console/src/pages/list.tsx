@@ -137,7 +137,7 @@ export default function ListPage({ place }: { place: Place }) {
           }}
           columns={[
             ...place.columns.map((member, at) => ({
-              title: say(nameOf(member)),
+              title: say(nameOf(member, place.kind)),
               key: member,
               ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
               render: (_: unknown, line: Line) => {

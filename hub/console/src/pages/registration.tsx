@@ -228,7 +228,8 @@ function FaultLink({ fault, called, jump }: { fault: Fault; called: string | und
   const place = [called || fault.item, field && say(field.text)].filter(Boolean).join(' · ')
   return (
     <button type="button" className="plain" onClick={() => jump(fault)}>
-      {place && `${place}: `}
+      {/* What is missing is called by its name already. */}
+      {place && !say(fault).startsWith(place) && `${place}: `}
       {say(fault)}
     </button>
   )

@@ -53,8 +53,8 @@ export default function Attachments({ kind, id }: { kind: string; id: string }) 
       </ul>
       {failed !== undefined && <Failed error={failed} />}
       {data.open && (
-        <label>
-          {say(t('添加附件', 'Attach a file'))} <span className="muted">PDF, DOCX, JPG, PNG; 10 MB</span>{' '}
+        <label className="file">
+          <span className="press">{say(t('添加附件', 'Attach a file'))}</span> <span className="muted">PDF, DOCX, JPG, PNG; 10 MB</span>{' '}
           <input
             type="file"
             accept=".pdf,.docx,.jpg,.jpeg,.png"

@@ -94,7 +94,7 @@ export function Facts({ line, members, kind }: { line: Line; members: readonly s
   return (
     <dl className="facts">
       {shown.map((member) => (
-        <FactLine key={member} name={say(nameOf(member))}>
+        <FactLine key={member} name={say(nameOf(member, kind))}>
           <Linked line={line} member={member}>
             <Value line={line} member={member} kind={kind} />
           </Linked>
@@ -118,7 +118,9 @@ function Linked({ line, member, children }: { line: Line; member: string; childr
   const { can } = useSession()
   const value = line[member]
   const page = pages[member]
-  if (page === undefined || typeof value !== 'string' || !can(`${member}.read`)) return children
+  // What is drafted has a code before it is there.
+  const isThere = member !== 'resource' || typeof line['resourceName'] === 'string'
+  if (page === undefined || typeof value !== 'string' || !isThere || !can(`${member}.read`)) return children
   return <Link to={`/${page}/${encodeURIComponent(value)}`}>{children}</Link>
 }
 
