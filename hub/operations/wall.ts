@@ -1,7 +1,7 @@
 import { Type } from 'typebox'
 import type { LineDeps } from '../lines/lines.ts'
 import { readWall, type Wall } from '../lines/wall.ts'
-import { Kept } from '../status/kept.ts'
+import { Kept } from '../store/kept.ts'
 import { Edge, Node } from './lines.ts'
 import { withNames } from './names.ts'
 import { operation, type Operation } from './operation.ts'

@@ -11,7 +11,7 @@ import { awayAgents } from '../supervision/agents-away.ts'
 import { auditProblems } from '../supervision/audit/health.ts'
 import { supervisionProblems } from '../supervision/problems.ts'
 import { standingRefusal, whyRefused } from '../supervision/refused-files.ts'
-import { Kept } from './kept.ts'
+import { Kept } from '../store/kept.ts'
 import type { Health, HealthProblem } from '../records/problem.ts'
 
 export interface HealthDeps {
