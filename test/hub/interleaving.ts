@@ -5,6 +5,7 @@ import { makeAccess } from '../../hub/access/access.ts'
 import { defaultAccess } from '../../hub/access/settings.ts'
 import { generateSigningKey } from '../../protocol/signature.ts'
 import { Random, seedOfThisRun } from '../faults/random.ts'
+import { longer } from '../support/longer.ts'
 import { openCity, type Answer, type City } from './city.ts'
 import { enrolled } from './office.ts'
 
@@ -66,8 +67,16 @@ async function interleaved(city: City, first: Act, second: Act, at: number): Pro
 }
 
 /** Every so many statements, from another one on in each run; all of them with QIANZHI_TEST_INTERLEAVINGS=1, which takes an hour. */
-const everySo = Number(process.env['QIANZHI_TEST_INTERLEAVINGS'] ?? 32)
+const asked = process.env['QIANZHI_TEST_INTERLEAVINGS']
+const everySo = Number(asked ?? 32)
 const random = new Random(seedOfThisRun())
+
+/** Every second pair in the usual run, another one each time; all of them in the longer one, and where all statements are. */
+export function shareOf<T>(settings: readonly T[]): T[] {
+  const shares = longer && asked === undefined ? 2 : 1
+  const first = random.between(0, shares - 1)
+  return settings.filter((_, i) => i % shares === first)
+}
 
 const coded = /^QZ-(?:STATE|CONFLICT|RULE|NOT-FOUND|FORBIDDEN|AGENT-REVOKED|TOKEN|SIGN-IN|LINK|REQUEST-INVALID|SAME-PERSON|REVISION)$/
 

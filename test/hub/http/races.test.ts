@@ -8,7 +8,7 @@ import type { StandardForm } from '../../../hub/registry/catalog/standard-form.t
 import { markMissed } from '../../../hub/supervision/deadlines-watch.ts'
 import { generateSigningKey } from '../../../protocol/signature.ts'
 import { person, type City } from '../city.ts'
-import { meet, type Setting } from '../interleaving.ts'
+import { meet, shareOf, type Setting } from '../interleaving.ts'
 import { enrolled } from '../office.ts'
 import { always, licences, register, secrecy, textItem } from '../registry/catalog/fixture.ts'
 
@@ -433,4 +433,4 @@ const settings: Record<string, Setting> = {
   },
 }
 
-for (const [name, setting] of Object.entries(settings)) t.test(name, (t) => meet(t, setting))
+for (const [name, setting] of shareOf(Object.entries(settings))) t.test(name, (t) => meet(t, setting))
