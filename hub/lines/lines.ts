@@ -220,5 +220,7 @@ function receiverOf(row: Row, head: ChainPosition | null, lapsedBefore: Date): N
 }
 
 function pick<T extends object, K extends keyof T>(from: T, names: readonly K[]): Pick<T, K> {
-  return Object.fromEntries(names.flatMap((name) => (from[name] === undefined ? [] : [[name, from[name]]]))) as Pick<T, K>
+  const picked: Partial<Pick<T, K>> = {}
+  for (const name of names) if (from[name] !== undefined) picked[name] = from[name]
+  return picked as Pick<T, K>
 }

@@ -49,16 +49,16 @@ export interface Page {
 
 /** The worst first. Each page is of the moment: a line whose state changes in between may be on two pages, or on none. */
 export async function listLines(deps: LineDeps, filter: LineFilter, { state, after, limit }: Page): Promise<LinePage> {
-  const all = (await readLines(deps, filter)).map(listed)
+  const all = await readLines(deps, filter)
   const states = Object.fromEntries(conditions.map((one) => [one, 0])) as Record<Condition, number>
-  for (const line of all) states[line.state]++
-  const wanted = all.filter((line) => state === undefined || line.state === state)
+  for (const { condition } of all) states[condition]++
+  const wanted = all.filter(({ condition }) => state === undefined || condition === state)
   const place = after === undefined ? undefined : placeOf(after)
   const sorted = wanted.map((line) => ({ line, place: tokenOf(line) })).toSorted((a, b) => compare(a.place, b.place))
   const rest = place === undefined ? sorted : sorted.filter((one) => compare(one.place, place) > 0)
   const items = rest.slice(0, limit)
   return {
-    items: items.map(({ line }) => line),
+    items: items.map(({ line }) => listed(line)),
     next: rest.length > limit ? items.at(-1)!.place : null,
     total: { count: wanted.length, more: false },
     states,
@@ -68,7 +68,9 @@ export async function listLines(deps: LineDeps, filter: LineFilter, { state, aft
 const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 /** Ranks are of one digit. */
-const tokenOf = ({ state, id }: ListedLine): string => `${conditions.indexOf(state)} ${id}`
+const tokenOf = (line: ReadLine): string => `${conditions.indexOf(line.condition)} ${idOf(line)}`
+
+const idOf = ({ route, resource }: ReadLine): string => (route === null ? `source ${resource}` : `route ${route}`)
 
 /** Throws QZ-REQUEST-INVALID. */
 function placeOf(after: string): string {
@@ -84,7 +86,7 @@ function listed(line: ReadLine): ListedLine {
   const behind = hub.head && applied && applied.epoch === hub.head.epoch ? Math.max(0, hub.head.seq - applied.seq) : null
   const { agency = null, ...turn } = line.turn
   return {
-    id: route === null ? `source ${resource}` : `route ${route}`,
+    id: idOf(line),
     kind: route === null ? 'source' : 'route',
     resource,
     title,
