@@ -251,6 +251,11 @@ export function placeAsked(
   return { rank, id }
 }
 
+/** What `after` is to be for a page that goes on behind a line with this rank (`extract(epoch …)` of a moment) and id. */
+export function afterLine(listing: Pick<Listing, 'first'>, asked: Asked, rank: string, id: string): string {
+  return placeOf([sortText(orderOf(listing, asked)), rank, id])
+}
+
 type Ranked = Readonly<Record<string, Date | string | number | null>>
 
 /** One page of lines that are reckoned, not stored: in the same orders, with the same places. */

@@ -1,7 +1,8 @@
 import { Type } from 'typebox'
-import { filter, listPage, type Asked, type Listing, type Page } from '../../records/listing.ts'
+import { endOf, requireDay, startOf } from '../../records/calendar.ts'
+import { afterLine, filter, listPage, placeAsked, type Asked, type Listing, type Page } from '../../records/listing.ts'
 import { objectTitle } from '../../records/object-titles.ts'
-import type { Store } from '../../store/store.ts'
+import type { Query, Store } from '../../store/store.ts'
 import { entryColumns, type ChainedEntry } from './entry.ts'
 
 export interface ListedEntry extends Omit<ChainedEntry, 'seq' | 'prev'> {
@@ -52,11 +53,52 @@ export const auditList = {
 export async function listAudit(
   { query }: Pick<Store, 'query'>,
   asked: Asked,
+  within = usualWithin,
 ): Promise<Page<ListedEntry & { objectTitle: string | null }>> {
   type Row = Omit<ListedEntry, 'seq'> & { seq: string | null; atText: string; objectTitle: string | null }
-  const page = await listPage<Row>(query, auditList, [], asked)
+  const window = await windowOf(query, asked, within)
+  const { select } = auditList
+  const page = await listPage<Row>(
+    query,
+    window ? { ...auditList, select: `${select} where ${window.fits}` } : auditList,
+    window?.values ?? [],
+    asked,
+  )
   const items = page.items.map(({ atText, ...row }) => ({ ...row, at: atText, seq: row.seq === null ? null : Number(row.seq) }))
-  return { ...page, items }
+  if (!window) return { ...page, items }
+  return { items, next: page.next ?? window.next, total: { ...page.total, more: true } }
+}
+
+/** So many entries one page looks through for a text; `next` goes on behind them, and their total is what was found in them. */
+const usualWithin = 100_000
+/** With one of these an index leads to few enough. */
+const narrow = ['object', 'actor', 'agency', 'act', 'ip']
+
+interface Window {
+  /** SQL: whether entry `e` is in it, by `values`. */
+  fits: string
+  values: unknown[]
+  next: string
+}
+
+/** Of the entries that are looked through for a text, those of this page; undefined where they are all that are left. */
+async function windowOf(query: Query, asked: Asked, within: number): Promise<Window | undefined> {
+  if (asked['text'] === undefined || narrow.some((name) => asked[name] !== undefined)) return undefined
+  const place = placeAsked(auditList, asked)
+  const down = asked['sort'] !== 'at'
+  const begin = [place?.rank ?? null, place?.id ?? null]
+  const behind = `($1::float8 is null or (e.at, e.id) ${down ? '<' : '>'} (to_timestamp($1), $2::bigint))`
+  const direction = down ? 'desc' : 'asc'
+  const { from, to } = asked
+  const [last] = await query<{ rank: string; id: string }>(
+    `select extract(epoch from e.at)::text as rank, e.id from audit_entry e where ${behind}
+       and ($3::timestamptz is null or e.at >= $3) and ($4::timestamptz is null or e.at < $4)
+     order by e.at ${direction}, e.id ${direction} offset $5 limit 1`,
+    [...begin, from ? startOf(requireDay(from)) : null, to ? endOf(requireDay(to)) : null, within - 1],
+  )
+  if (!last) return undefined
+  const fits = `${behind} and (e.at, e.id) ${down ? '>=' : '<='} (to_timestamp($3::float8), $4::bigint)`
+  return { fits, values: [...begin, last.rank, last.id], next: afterLine(auditList, asked, last.rank, last.id) }
 }
 
 /** Sealed entries after a place in the chain, oldest first: a reader that keeps the last seq misses none, whatever committed late. */

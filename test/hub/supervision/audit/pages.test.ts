@@ -36,6 +36,35 @@ t.test('an index gives the order of a page, also of one far behind, and what is 
   }
 })
 
+t.test('for a text each page looks through so many entries, and the next one goes on behind them', async (t) => {
+  const { store } = await openOffice(t)
+  await store.query(
+    `insert into audit_entry (at, actor, act, object, outcome) select timestamptz '2026-11-01T00:00+08' + n / 4 * interval '1 hour', 'person 1',
+       'act', case when n % 37 = 0 then 'needle' else 'hay' end, 'done' from generate_series(1, 300) n`,
+  )
+  for (const more of [{}, { from: '2026-11-02', to: '2026-11-03' }]) {
+    const where = Object.keys(more).length > 0 ? `at >= '2026-11-02T00:00+08' and at < '2026-11-04T00:00+08'` : 'true'
+    for (const sort of ['-at', 'at']) {
+      const seen: string[] = []
+      let [pages, empty] = [0, 0]
+      for (let after: string | null | undefined; after !== null; pages++) {
+        const page = await listAudit(store, { ...more, text: 'NEEDLE', sort, limit: '2', ...(after && { after }) }, 20)
+        seen.push(...page.items.map(({ id }) => id))
+        if (page.items.length === 0) empty++
+        if (page.next !== null) t.equal(page.total.more, true)
+        after = page.next
+      }
+      const plain = await store.query<{ id: string }>(`select id from audit_entry where object = 'needle' and ${where} order by at ${sort === '-at' ? 'desc' : ''}, id ${sort === '-at' ? 'desc' : ''}`) // prettier-ignore
+      t.same(
+        seen,
+        plain.map(({ id }) => id),
+        `${where} ${sort}`,
+      )
+      t.ok(empty > 0 && pages > seen.length / 2, 'some found none in theirs')
+    }
+  }
+})
+
 t.test('page after page they are all, in order, whatever is looked for', async (t) => {
   const { store } = await openOffice(t)
   await store.query(
