@@ -70,7 +70,7 @@ export async function listAudit(
 }
 
 /** So many entries one page looks through for a text; `next` goes on behind them, and their total is what was found in them. */
-const usualWithin = 100_000
+const usualWithin = 50_000
 /** With one of these an index leads to few enough. */
 const narrow = ['object', 'actor', 'agency', 'act', 'ip']
 
