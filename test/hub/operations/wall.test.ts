@@ -181,7 +181,7 @@ t.test('ten walls that are open are read once', async (t) => {
     if (text.includes('from duty_tally')) reads++
     return city.store.query(text, values)
   }
-  const log = await openPostgresLog(city.store)
+  const log = openPostgresLog(city.store)
   kept.wall = keepWall(() => ({ query, log, now: city.now, lapse: 7 }))
   const { caller } = await makeKey(city)
   const walls = await Promise.all(Array.from({ length: 10 }, () => caller.get('/wall')))
