@@ -10,7 +10,8 @@ const most = 100
  */
 export async function recordDeliveries(store: Pick<Store, 'query' | 'transaction'>, signal?: AbortSignal): Promise<void> {
   const moved = await store.query<Moved>(movedSql)
-  for (let at = 0; at < moved.length && !signal?.aborted; at += most) {
+  for (let at = 0; at < moved.length; at += most) {
+    if (signal?.aborted) return
     await store.transaction(async (query) => {
       for (const route of moved.slice(at, at + most)) await record(query, route)
     })

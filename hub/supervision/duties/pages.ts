@@ -14,7 +14,7 @@ import {
   type Listing,
   type Page,
 } from '../../records/listing.ts'
-import { dayOf, requireDay, type Day } from '../../records/calendar.ts'
+import { requireDay, type Day } from '../../records/calendar.ts'
 import type { Query } from '../../store/store.ts'
 import { dutiesOf, dutyStates, greatest, isJudged, least, periodsOf, readKnown, type Duty, type DutyState, type Known } from './duties.ts'
 import { cyclesOwing, parsePeriod, type Period } from './periods.ts'
@@ -48,13 +48,19 @@ export async function pageDuties(
   now: Date,
   atOnce = usualAtOnce,
 ): Promise<Page<Line>> {
-  const { resource = null, text = null, period, state } = asked
+  // PostgreSQL keeps no U+0000, so that nothing holds it.
+  const [resource, text, own] = ['resource', 'text', 'agency'].map((name) => asked[name]?.replaceAll('\0', '') ?? null) as [
+    string | null,
+    string | null,
+    string | null,
+  ]
+  const { period, state } = asked
   const known = await readKnown(query, now)
   const { from, to } = period === undefined ? asked : parsePeriod(period)
   const days = { ...(from && { from: requireDay(from) }), ...(to && { to: requireDay(to) }) }
   const place = placeAsked(dutyList, asked)
-  const agency = agencyScope ?? asked['agency'] ?? null
-  if (asked['agency'] !== undefined && asked['agency'] !== agency) return linePage<Line>([], dutyList, asked)
+  const agency = agencyScope ?? own
+  if (own !== null && own !== agency) return linePage<Line>([], dutyList, asked)
   const walk = new Walk(query, known, {
     periods: periodsOf(days, known).filter((one) => period === undefined || one.period === period),
     states: state?.split(',') as DutyState[] | undefined,
