@@ -28,7 +28,11 @@ async function toldOf(city: City): Promise<Map<string, string>> {
   const told = new Map<string, string>()
   for (const { id, state } of agents) {
     const { revoked, supplies, routes } = await views.of(id)
-    const view = JSON.stringify([revoked, [...supplies.values()].map(({ lastProducer: _lastProducer, ...supplied }) => supplied), [...routes]])
+    const view = JSON.stringify([
+      revoked,
+      [...supplies.values()].map(({ lastProducer: _lastProducer, ...supplied }) => supplied),
+      [...routes],
+    ])
     if (state === 'revoked') told.set(id, JSON.stringify(revoked))
     else {
       const { jws } = await currentPolicy(city.store, hubKey, id, 0, city.now, { days: 30 })
