@@ -26,7 +26,7 @@ export async function signRequest(request: RequestToSign, key: SigningKey, creat
   const headers = { [versionHeader]: String(protocolVersion), 'content-digest': contentDigest(request.body) }
   if (usualPath.test(request.path)) {
     const params = `${usualFields};created=${Math.floor(created.getTime() / 1000)};keyid="${key.id}";alg="ed25519"`
-    const signature = sign(null, usualBase(request, headers['content-digest'], headers[versionHeader]!, params), key.privateKey)
+    const signature = sign(null, usualBase(request, headers['content-digest'], headers[versionHeader], params), key.privateKey)
     return { ...headers, Signature: `sig=:${signature.toString('base64')}:`, 'Signature-Input': `sig=${params}` }
   }
   const signer = { id: key.id, alg: 'ed25519', sign: async (data: Buffer) => sign(null, data, key.privateKey) }
