@@ -136,7 +136,7 @@ t.test('a revoked machine: its people are told, it waits for them, and the machi
   t.same(await todo(), [])
   await city.as('city', 'office').post(`/agents/${dead.id}/revoke`, { reason: '设备遗失' })
   t.match((await it.get('/todo?kind=agent')).body.items, [{ state: 'revoked', id: dead.id, actions: ['machine.apply'] }])
-  t.match((await it.get('/notices')).body.items, [{ kind: 'agent', zh: new RegExp(`设备遗失。不会自动恢复.*replaces: ${dead.id}`) }])
+  t.match((await it.get('/notices')).body.items, [{ kind: 'agent', zh: new RegExp(`设备遗失。不会自动恢复.*替换 ${dead.id}`) }])
   t.match((await city.as('water', 'user').get('/notices')).body.items, [{ kind: 'agent', zh: /停止交换/ }])
   const [{ id: key }] = (await city.store.query('select key_id as id from agent where id = $1', [dead.id])) as [{ id: string }]
   const error: QianzhiError = await agentByKey(city, key).catch((thrown) => thrown)
