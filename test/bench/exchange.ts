@@ -33,6 +33,8 @@ export async function run({ rows, note }: BenchOptions): Promise<Record<string, 
       copyUpsertRowsPerSecond: copy,
       ratioToLogicalReplication: ratio(line.figures.capturedRowsPerSecond, logical.captured),
       ...processorRatios(line, logical.spent),
+      ...usPerRow('', line.spent),
+      ...usPerRow('LogicalReplication', logical.spent),
       firstLoadRatioToLogicalReplication: ratio(line.figures.firstLoadRowsPerSecond, logical.captured),
       ...(await mariadbLatency(note)),
     }
@@ -143,6 +145,15 @@ async function flow(
     )
   })
   return speeds
+}
+
+/** As figures: `usPerRowOfInsertsProvider`, `usPerRowOfInsertsLogicalReplicationSum` … */
+function usPerRow(whose: string, spent: Meter['spent']): Record<string, number> {
+  const upper = (name: string) => name[0]!.toUpperCase() + name.slice(1)
+  const figures = Object.entries(spent).flatMap(([kind, parts]) =>
+    Object.entries(parts).map(([name, figure]) => [`usPerRowOf${upper(kind)}${whose}${upper(name)}`, Number(figure.toFixed(2))] as const),
+  )
+  return Object.fromEntries(figures)
 }
 
 /** Processor time of logical replication for that of Qianzhi, by kind of flow: 1 is as cheap. */

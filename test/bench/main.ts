@@ -1,5 +1,7 @@
-/** `npm run bench -- exchange [--rows N] [--json]`: speed and memory, measured side by side in one run. */
+/** `npm run bench -- exchange [--rows N] [--json] [--against FILE]`: speed and memory, measured side by side in one run. */
+import { readFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
+import { against } from './against.ts'
 
 const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Promise<Record<string, number | string>> }>> = {
   exchange: () => import('./exchange.ts'),
@@ -26,12 +28,14 @@ export interface BenchOptions {
 }
 
 const { values, positionals } = parseArgs({
-  options: { rows: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' } },
+  options: { rows: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' }, against: { type: 'string' } },
   allowPositionals: true,
 })
 const bench = benches[positionals[0] ?? 'exchange']
 if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
 const figures = await (await bench()).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), note })
+const kept = values.against === undefined ? undefined : (JSON.parse(readFileSync(values.against, 'utf8')) as Record<string, number>)
+if (kept) for (const line of against(kept, figures as Record<string, number>)) note(line)
 if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
 else for (const [name, figure] of Object.entries(figures)) process.stdout.write(`${name.padEnd(36)} ${figure}\n`)
