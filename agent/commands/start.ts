@@ -1,5 +1,6 @@
 import { pino, type DestinationStream } from 'pino'
 import { errorForLog } from '../../protocol/errors.ts'
+import { giveBackMemory } from '../../protocol/memory.ts'
 import { startAgent } from '../agent.ts'
 import type { AgentConfig } from '../config/config.ts'
 import { LiveConfig } from '../config/live-config.ts'
@@ -28,9 +29,11 @@ export const start: Command = async ({ options: { config: file }, version }) => 
     ]),
   )
   const agent = await startAgent(live, logger, version, (lines) => tail.last(lines))
+  const stopGiving = giveBackMemory()
   await new Promise<void>((resolve) => {
     for (const signal of stopSignals) process.once(signal, () => resolve())
   })
+  stopGiving()
   await agent.stop()
   log.close()
   return 0

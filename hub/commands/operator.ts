@@ -1,4 +1,5 @@
 import { errorForLog } from '../../protocol/errors.ts'
+import { giveBackMemory } from '../../protocol/memory.ts'
 import type { Health } from '../records/problem.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { shownTime } from '../../protocol/local-time.ts'
@@ -35,6 +36,7 @@ export const operatorCommands: readonly Command[] = [
       const logger = pino({ level: config.logLevel, base: null, timestamp, serializers: { err: errorForLog } }, pino.destination(1))
       const stop = stopSignal()
       const hub = await startHub(config, { logger, newAuthority: newAuthority === true })
+      giveBackMemory()
       hint({
         zh: `中心已启动：${hub.urls.join(' ')}\n数据目录：${config.data}`,
         en: `The hub is running: ${hub.urls.join(' ')}\nData folder: ${config.data}`,
