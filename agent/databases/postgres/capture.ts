@@ -2,13 +2,13 @@
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
-import { quoteName, quoteText } from './sql.ts'
+import { quoteText } from './sql.ts'
 import type { Capture, Found, Row, RowBlocks, Rows, SourceTable, StreamState, StreamStep, Take, TakenBlocks } from '../../database.ts'
 import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect, textOf } from './books.ts'
 import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
-import { CopiedColumns, copyColumns, lastValue } from './copy-out.ts'
+import { BlockReader, listEntries } from './block-reader.ts'
 import { fewAtOnce } from './row-queries.ts'
 import { countRows, isValueError, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
@@ -35,7 +35,7 @@ interface Watched {
   /** Entries to ask for, by what the last ones held. */
   keysPerEntry: number
   /** Where its rows can be read without making values. */
-  copied: CopiedColumns | undefined
+  blocks: BlockReader | undefined
   /** The last look found many keys. */
   many: boolean
 }
@@ -171,54 +171,21 @@ export class PostgresCapture implements Capture {
 
   async takeBlocks(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<TakenBlocks | undefined> {
     const watched = await this.#watch(source)
-    const { reader } = watched
-    if (!watched.copied || !watched.many) return undefined
-    const { queue } = sourceNames(source.resource)
+    const { blocks } = watched
+    if (!watched.many || !blocks?.pays()) return undefined
     const limit = Math.ceil(maxKeys / watched.keysPerEntry)
-    const taken = await this.#work(source, () =>
-      this.#connection.prepared(`select id, cause, cardinality(k1) from ${queue} where id not in (select unnest($1::uuid[])) limit $2`, [
-        [...inFlight],
-        limit,
-      ]),
-    )
-    const keys = taken.reduce((sum, [, , held]) => sum + Number(held), 0)
-    watched.many = keys >= fewKeys
-    if (!watched.many || taken.some(([, cause]) => cause !== null)) return undefined
-    watched.keysPerEntry = Math.max(1, keys / taken.length)
-    const entries = taken.map(([id]) => id!)
-    const [key] = reader.keys
-    const queued = `select unnest(k1) from ${queue} where id = any('{${entries.join(',')}}')`
-    const read = await this.#copied(
-      source,
-      watched.copied,
-      `${reader.select} and r.${quoteName(key!.column)} = any(array(${queued})::${key!.cast}[])`,
-    )
-    if (!read) return undefined
-    if (read.rows < keys) {
-      const [row] = await this.#work(source, () => this.#connection.query(`select count(distinct k) from (${queued}) q(k)`))
-      if (Number(row![0]) !== read.rows) return undefined
-    }
-    return { ...read, entries, keys }
+    const { queue } = sourceNames(source.resource)
+    const listed = await this.#work(source, () => listEntries(this.#connection, queue, limit, inFlight))
+    watched.many = listed.keys >= fewKeys
+    // Entries may hold far more keys than the last ones did: the other way finds out how many are to be asked for.
+    if (!watched.many || listed.marked || listed.keys > 2 * maxKeys) return undefined
+    watched.keysPerEntry = Math.max(1, listed.keys / listed.entries.length)
+    return this.#work(source, () => blocks.ofEntries(queue, listed))
   }
 
   async blocksAfter(source: SourceTable, after: Row | null, limit: number): Promise<(RowBlocks & { last: Row | null }) | undefined> {
-    const { reader, copied } = await this.#watch(source)
-    if (!copied) return undefined
-    const [key] = reader.keys
-    const place = after && reader.order.map((place) => quoteText(after[place]!))
-    const read = await this.#copied(source, copied, reader.page(place ?? undefined, String(limit)))
-    return read && { ...read, last: read.rows > 0 ? [lastValue(read.columns[key!.place]!)] : null }
-  }
-
-  /** Undefined also where the server cannot read a value: which one, the way by values finds out. */
-  async #copied(source: SourceTable, into: CopiedColumns, query: string): Promise<RowBlocks | undefined> {
-    try {
-      await this.#work(source, () => this.#connection.guard(() => copyColumns(this.#connection.client, query, into)))
-    } catch (error) {
-      if (!isValueError(error)) throw error
-      return undefined
-    }
-    return into.blocks
+    const { blocks } = await this.#watch(source)
+    return blocks?.pays() ? this.#work(source, () => blocks.after(after, limit)) : undefined
   }
 
   async rowsByKeys(source: SourceTable, keys: readonly Row[]): Promise<Found> {
@@ -348,8 +315,8 @@ export class PostgresCapture implements Capture {
       const table = await sourceTable(this.#connection, source.table)
       const inherited = table.kind === 'r' && (await tableMembers(this.#connection, table.oid)).length > 1
       const reader = readerOf(source, table)
-      const copied = reader.copied && !inherited ? new CopiedColumns(reader.copied, reader.counted) : undefined
-      this.#watched.set(source, (watched = { reader, inherited, keysPerEntry: entryKeys / firstEntries, copied, many: false }))
+      const blocks = inherited ? undefined : BlockReader.of(this.#connection, reader)
+      this.#watched.set(source, (watched = { reader, inherited, keysPerEntry: entryKeys / firstEntries, blocks, many: false }))
     }
     return watched
   }

@@ -27,6 +27,8 @@ export interface CopiedColumn {
   longest?: number
 }
 
+/** Bytes of a line from which on the room for each of its values is reckoned. */
+const longLine = 1 << 12
 /** Bytes that are kept for a column from one reading to the next. */
 const mostKept = 1 << 20
 
@@ -61,12 +63,12 @@ export class CopiedColumns {
 
   /** One line with its line feed. */
   take(bytes: Buffer, from: number, to: number): void {
-    // No byte becomes more than six.
-    const room = 6 * (to - from) + 8
     let at = from
     for (let c = 0; c < this.#buffers.length; c++) {
       let out = this.#buffers[c]!
       let end = this.#ends[c]!
+      // No byte becomes more than six.
+      const room = 6 * (to - from > longLine ? valueEnd(bytes, at, to) - at : to - from) + 8
       if (end + room > out.length) out = this.#grow(c, room)
       if (bytes[at] === backslash && bytes[at + 1] === letterN) {
         at += 2
@@ -145,6 +147,11 @@ export class CopiedColumns {
     // A database without an encoding holds any bytes.
     return columns.every((column) => isUtf8(column)) ? { rows: this.rows, columns } : undefined
   }
+}
+
+function valueEnd(bytes: Buffer, from: number, to: number): number {
+  const end = bytes.indexOf(tab, from)
+  return end < 0 || end > to ? to : end
 }
 
 /** COPY escapes `\ b f n r t` as JSON does, and a vertical tab as no JSON does; other control characters stand as they are. */

@@ -61,7 +61,7 @@ export interface Reader {
   first: string
   next: string
   /** Rows in the key's order behind a place (SQL of the values of `order`, or none), so many. */
-  page(after: readonly string[] | undefined, limit: string): string
+  page: (after: readonly string[] | undefined, limit: string) => string
   /** Keyset order: the index's columns as places in `keys`. */
   order: readonly number[]
   /** The same of the key's columns alone. */

@@ -137,7 +137,7 @@ async function readBack(connection: Connection, { columns }: SinkTable, table: T
 async function isPlain(connection: Connection, { oid }: Table): Promise<boolean> {
   const rows = await connection.query(
     `select from pg_class where oid = $1 and ${plainCondition} and not exists (select from pg_inherits where inhrelid = $1)
-       and not exists (select from pg_publication)`,
+       and not exists (select from pg_publication) and has_table_privilege(oid, 'delete') and has_table_privilege(oid, 'insert')`,
     [oid],
   )
   return rows.length > 0

@@ -57,6 +57,8 @@ export function blocksConformance(t: Test, engine: Dialect, freshDatabase: () =>
       for (const row of turn % 4 === 3 ? rows.slice(1) : rows) await test.query(`insert into licence values (${literals(row)})`)
       const { keys } = await capture.take(source, 10_000, new Set())
       const found = await capture.rowsByKeys(source, keys)
+      const few = await capture.takeBlocks?.(source, 10, new Set())
+      t.ok(!few || few.keys <= 20, `${shows}: no more than about what is asked for`)
       const blocks = await capture.takeBlocks?.(source, 10_000, new Set())
       if (blocks) {
         ofBlocks++
