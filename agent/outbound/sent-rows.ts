@@ -29,6 +29,8 @@ export class SentRows {
   #open: OpenFile | undefined
   /** Keys read to be sent and not recorded yet, and how often. */
   readonly #travelling = new Map<string, number>()
+  /** First parts of snapshots among them: when one is recorded, nothing that was sent before it counts any more. */
+  #beginning = 0
 
   constructor(folder: string, source: SourceTable, prints: boolean, logger: Logger) {
     this.#path = join(folder, 'sent', `${source.resource}.sqlite`)
@@ -48,6 +50,7 @@ export class SentRows {
   /** All that was read and not recorded is thrown away. */
   readAgain(): void {
     this.#travelling.clear()
+    this.#beginning = 0
   }
 
   /** What of a piece must be sent: not the rows that the receivers have, nor deletes of keys that they never had. */
@@ -62,7 +65,7 @@ export class SentRows {
     if (!file) return undefined
     const { complete } = file
     const twice = keysMetTwice(draft.rows.map((row) => this.#keyText(row)))
-    const travels = (key: string) => this.#travelling.has(key) || twice.has(key)
+    const travels = (key: string) => this.#beginning > 0 || this.#travelling.has(key) || twice.has(key)
     const known = (key: string) => (travels(key) ? unknown : (file.print(key) ?? (complete ? undefined : unknown)))
     return {
       ...draft,
@@ -82,6 +85,7 @@ export class SentRows {
   }
 
   #travel(draft: BatchDraft, step: 1 | -1): void {
+    if (draft.snapshot?.first) this.#beginning += step
     for (const key of this.#keysOf(draft)) {
       const count = (this.#travelling.get(key) ?? 0) + step
       if (count > 0) this.#travelling.set(key, count)

@@ -125,6 +125,25 @@ t.test('it counts for one position of one shape of the table only', async (t) =>
   stepped.close()
 })
 
+t.test(
+  'while a snapshot begins, nothing that was sent before it is held equal: its end takes from receivers what it did not hold',
+  async (t) => {
+    const sent = opened(folder(t), null)
+    const before = whole(['a', '1'], ['d', '1'])
+    sent.reread(before)
+    sent.record(null, at(1), before)
+    sent.drop(before)
+    t.same(wouldSend(sent, [['d', '1']]).rows, [])
+    const again = whole(['a', '1'])
+    sent.reread(again)
+    t.same(wouldSend(sent, [['d', '1']]).rows, [['d', '1']])
+    sent.record(at(1), at(2), again)
+    sent.drop(again)
+    t.same(wouldSend(sent, [['d', '1']]).rows, [['d', '1']])
+    sent.close()
+  },
+)
+
 t.test('the number of rows outlives what the fingerprints do not', async (t) => {
   const in_ = folder(t)
   const sent = opened(in_, null, source, false)
