@@ -10,7 +10,7 @@ import { Random, seedOfThisRun } from '../../../faults/random.ts'
 import { at, batchOf, openSinks, schemaOf, sinkOf, sortRows, sourceOf, watch, type Filling } from './fixture.ts'
 import type { Dialect, TestDatabase } from './suite.ts'
 
-const usual = { runs: 6, batches: 5 }
+const usual = { runs: 4, batches: 4 }
 const long = { runs: 100, batches: 12 }
 const keys = 300
 

@@ -214,7 +214,13 @@ const onlyMariadb = { altering: ['uuid', 'inet6'], others: ['inet4'], charset: '
 
 function dialectOf({ version }: Mariadb): Dialect {
   if (!version.includes('MariaDB')) {
-    return { ...mariadb, name: 'MySQL', keyColumns: [...mariadb.keyColumns, textKey('utf8mb4 collate utf8mb4_0900_bin')] }
+    // LOAD DATA LOCAL is off there, as it comes.
+    return {
+      ...mariadb,
+      name: 'MySQL',
+      takesBlocks: false,
+      keyColumns: [...mariadb.keyColumns, textKey('utf8mb4 collate utf8mb4_0900_bin')],
+    }
   }
   const { altering, others } = mariadb.localTypes!
   return {

@@ -68,9 +68,10 @@ t.test('the dossier of applications against plain SQL', async (t) => {
     })
     t.match(body.submitter, { name: '李四', phone: '0769-2283 1234' })
     t.match(body.responsible, { name: 'water reviewer' })
+    const resourceName = resource.replace('.', ' ')
     t.same(body.items, [
-      { resource, id: 'name', label: '名称', type: 'text', openness: 'public' },
-      { resource, id: 'street', label: '街道', type: 'text', openness: 'internal' },
+      { resource, resourceName, id: 'name', label: '名称', type: 'text', openness: 'public' },
+      { resource, resourceName, id: 'street', label: '街道', type: 'text', openness: 'internal' },
     ])
     const conditions = resource.endsWith('2') ? '仅用于防汛' : null
     t.match(body.resources, [
