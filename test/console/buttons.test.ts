@@ -87,7 +87,8 @@ t.test('buttons and actions', { skip: noBrowser }, async (t) => {
 /** As a link within the console does. */
 async function go({ page }: Seen, address: string): Promise<void> {
   await page.evaluate(`{ history.pushState({}, '', '${address}'); dispatchEvent(new PopStateEvent('popstate', { state: {} })) }`)
-  await page.waitForSelector('main .desk')
+  // Not the one of the page before.
+  await page.waitForSelector(`main .desk[data-of$=" ${address.split('/').at(-1)}"]`)
   await settled(page)
 }
 

@@ -65,7 +65,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
     setNext(addressOfCase(items.find((todo) => todo.link && !(todo.kind === kind && todo.id === id))?.link, can))
   }
   return (
-    <aside className="desk" aria-label={say(t('办理', 'To be done'))}>
+    <aside className="desk" data-of={`${kind} ${id}`} aria-label={say(t('办理', 'To be done'))}>
       {read.state !== undefined && (
         <p>
           <StateWord state={read.state} text={valueText(read.state, 'state', kind, say)} />
