@@ -10,7 +10,7 @@ import { isOfStatement, sqlState, withTable, type Connection } from './connectio
 import { coverageOf } from './trigger-fingerprint.ts'
 import { BlockReader, listEntries } from './block-reader.ts'
 import { fewAtOnce } from './row-queries.ts'
-import { countRows, isValueError, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
+import { countRows, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { Sleeper } from './sleep.ts'
 import { sourceTable, tableMembers } from './table.ts'
