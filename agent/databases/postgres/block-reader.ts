@@ -59,12 +59,16 @@ export class BlockReader {
 
   /** Undefined where a key has no row. */
   async ofEntries(queue: string, { entries, keys }: ListedEntries): Promise<TakenBlocks | undefined> {
-    const [key] = this.#reader.keys
-    const queued = `select unnest(k1) from ${queue} where id = any('{${entries.join(',')}}')`
-    const read = await this.#read(`${this.#reader.select} and r.${quoteName(key!.column)} = any(array(${queued})::${key!.cast}[])`)
+    const columns = this.#reader.keys.map(({ column }) => `r.${quoteName(column)}`)
+    const names = columns.map((_, i) => `k${i + 1}`)
+    const queued = `from ${queue} q, unnest(${names.map((name) => `q.${name}`).join(', ')}) k(${names.join(', ')}) where q.id = any('{${entries.join(',')}}')`
+    const values = this.#reader.keys.map(({ cast }, i) => `k.${names[i]}::${cast}`).join(', ')
+    // Of one column an array: the index is asked for all of it at once.
+    const wanted = columns.length === 1 ? `${columns[0]} = any(array(select ${values} ${queued}))` : `(${columns.join(', ')}) in (select ${values} ${queued})`
+    const read = await this.#read(`${this.#reader.select} and ${wanted}`)
     if (!read) return undefined
     if (read.rows < keys) {
-      const [row] = await this.#connection.query(`select count(distinct k) from (${queued}) q(k)`)
+      const [row] = await this.#connection.query(`select count(distinct (${names.map((name) => `k.${name}`).join(', ')})) ${queued}`)
       if (Number(row![0]) !== read.rows) return this.#refuse()
     }
     return { ...read, entries, keys }
@@ -74,7 +78,7 @@ export class BlockReader {
     const { keys, order, page } = this.#reader
     const place = after ? order.map((place) => quoteText(after[place]!)) : undefined
     const read = await this.#read(page(place, String(limit)))
-    return read && { ...read, last: read.rows > 0 ? [lastValue(read.columns[keys[0]!.place]!)] : null }
+    return read && { ...read, last: read.rows > 0 ? keys.map(({ place }) => lastValue(read.columns[place]!)) : null }
   }
 
   /** Undefined also where the server cannot read a value: which one, the way by values finds out. */

@@ -68,7 +68,7 @@ export interface Reader {
   ofKeys(): Reader
   /** Entries of a queue, each with its keys and their rows; undefined where a key is not told by its text. */
   entries: ((queue: string) => string) | undefined
-  /** How COPY's bytes become the columns of a batch: undefined where they do not, or a key is more than one column or not told by its text. */
+  /** How COPY's bytes become the columns of a batch: undefined where they do not, or a key is not told by its text. */
   copied: readonly CopiedColumn[] | undefined
 }
 
@@ -110,7 +110,7 @@ export function readerOf(source: SourceTable, table: Table): Reader {
 
 function copiedOf(source: SourceTable, table: Table, readings: readonly Reading[]): CopiedColumn[] | undefined {
   const keys = source.columns.filter(({ item }) => item.key)
-  if (keys.length !== 1 || !isToldByText(table.columns.get(keys[0]!.column)!)) return undefined
+  if (!keys.every(({ column }) => isToldByText(table.columns.get(column)!))) return undefined
   if (source.columns.some(({ mapping }) => mapping)) return undefined
   const copied = readings.flatMap((reading) => reading.copied ?? [])
   return copied.length === readings.length ? copied : undefined

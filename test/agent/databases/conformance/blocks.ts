@@ -40,9 +40,10 @@ const values: Record<string, readonly string[]> = {
 }
 
 export function blocksConformance(t: Test, engine: Dialect, freshDatabase: () => Promise<TestDatabase>): void {
-  t.test('changed rows are taken as blocks as they are by value, or not at all', async (t) => {
-    const of = (id: string) => ({ ...schema.items.find((item) => item.id === id)!, key: id === 'id' })
-    const read = schemaOf(['id', 'name', 'code', 'amount', 'yes', 'day', 'at', 'utc', 'time'].map(of))
+  for (const key of [['id'], ['id', 'part']])
+  t.test(`changed rows are taken as blocks as they are by value, or not at all: by ${key.join(' and ')}`, async (t) => {
+    const of = (id: string) => ({ ...schema.items.find((item) => item.id === id)!, key: key.includes(id) })
+    const read = schemaOf([...key, 'name', 'code', 'amount', 'yes', 'day', 'at', 'utc', 'time'].map(of))
     const { test, capture, source } = await watch(t, engine, freshDatabase, sourceOf(read))
     const random = new Random(seedOfThisRun())
     const shows = `seed ${random.seed}`
