@@ -286,6 +286,8 @@ t.test('the papers of a case', { skip: noBrowser }, async (t) => {
     await act(office.page, '退回补正', () => office.page.fill('[role=dialog] #reason', '请附盖章的申请表'))
     const { page, complaints } = user
     await page.goto(origin)
+    // What comes later moves what is there.
+    await settled(page)
     await page.click(`main tbody a[href="/applications/${id}"]`)
     await page.waitForSelector('.desk :text("待补正")')
     await settled(page)

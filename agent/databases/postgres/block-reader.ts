@@ -64,7 +64,10 @@ export class BlockReader {
     const queued = `from ${queue} q, unnest(${names.map((name) => `q.${name}`).join(', ')}) k(${names.join(', ')}) where q.id = any('{${entries.join(',')}}')`
     const values = this.#reader.keys.map(({ cast }, i) => `k.${names[i]}::${cast}`).join(', ')
     // Of one column an array: the index is asked for all of it at once.
-    const wanted = columns.length === 1 ? `${columns[0]} = any(array(select ${values} ${queued}))` : `(${columns.join(', ')}) in (select ${values} ${queued})`
+    const wanted =
+      columns.length === 1
+        ? `${columns[0]} = any(array(select ${values} ${queued}))`
+        : `(${columns.join(', ')}) in (select ${values} ${queued})`
     const read = await this.#read(`${this.#reader.select} and ${wanted}`)
     if (!read) return undefined
     if (read.rows < keys) {

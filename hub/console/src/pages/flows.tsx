@@ -22,6 +22,8 @@ export default function FlowsPage() {
   const { data, error, refetch } = useQuery({
     queryKey: ['lines', 'flows'],
     queryFn: ({ signal }) => call<{ edges: Flow[] }>('flow.list', { signal }),
+    // Also where what would be told was lost on the way, or the hub was away when it was asked.
+    refetchInterval: 60_000,
   })
   const moving = useMoving()
   const chosen = search.get('agency') ?? undefined
