@@ -7,11 +7,11 @@ export interface MemoryWatch {
   every: number
   /** Share of a processor below which a program rests. */
   resting: number
-  /** How many times the memory after the last time it must be to be worth the pause (about 0.1 s). */
+  /** How many times the memory after the last time it must be to be worth the pause (some 0.1 s, and slower code for a while). */
   growth: number
 }
 
-const usual: MemoryWatch = { every: 15_000, resting: 0.05, growth: 1.1 }
+const usual: MemoryWatch = { every: 15_000, resting: 0.025, growth: 1.5 }
 
 /** Looks now and then, and gives back what is not used while the program rests. @returns what ends that. */
 export function giveBackMemory(given?: () => void, { every, resting, growth }: MemoryWatch = usual): () => void {

@@ -15,14 +15,14 @@ import { perRow, postmasterOf, processorSeconds, showPerRow } from './processor.
 
 const transaction = 1_000
 
-export async function run({ rows, note }: BenchOptions): Promise<Record<string, number>> {
+export async function run({ rows, relay, note }: BenchOptions): Promise<Record<string, number>> {
   const settings = { wal_level: 'logical', shared_buffers: '256MB', max_wal_size: '4GB' }
   const [a, b, store] = await Promise.all([startPostgres({ settings }), startPostgres({ settings }), startPostgres({ settings })])
   try {
     const logical = await logicalReplication(a, b, rows, note)
     const copy = await copyUpsert(a, b, rows, note)
     const overhead = await triggerCost(a, note)
-    const line = await qianzhi([a, b, store], rows, note)
+    const line = await qianzhi([a, b, store], { rows, relay, note })
     const ratio = (figure: number, to: number) => Number((figure / to).toFixed(2))
     return {
       rows,
@@ -218,8 +218,7 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 
 async function qianzhi(
   [a, b, store]: [TestDatabaseServer, TestDatabaseServer, TestDatabaseServer],
-  rows: number,
-  note: BenchOptions['note'],
+  { rows, relay, note }: Pick<BenchOptions, 'rows' | 'relay' | 'note'>,
 ) {
   const [sourceUrl, targetUrl] = [await a.createDatabase('qianzhi'), await b.createDatabase('qianzhi')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
@@ -227,7 +226,7 @@ async function qianzhi(
   await source.query(insertLicences('licences', 1, rows))
   const exchange = await Exchange.start({ hub: { store: await store.createDatabase('hub') } })
   try {
-    const [provider, receiver] = await connect(exchange, sourceUrl, targetUrl)
+    const [provider, receiver] = await connect(exchange, sourceUrl, targetUrl, relay)
     const firstLoadRowsPerSecond = await rowsPerSecond(rows, async () => {
       receiver.program.start()
       provider.program.start()
@@ -263,11 +262,11 @@ async function qianzhi(
   }
 }
 
-async function connect(exchange: Exchange, sourceUrl: string, targetUrl: string): Promise<[TestAgent, TestAgent]> {
+async function connect(exchange: Exchange, sourceUrl: string, targetUrl: string, relay: boolean): Promise<[TestAgent, TestAgent]> {
   // Half of the table is deleted here, and that is meant.
   const sources = [{ resource: 'licences', database: 'front', table: 'licences', guard: false }]
   const provider = await exchange.enrol('provider', { agency: 'provider', databases: { front: { url: sourceUrl } }, sources })
-  await exchange.publish(licencesResource())
+  await exchange.publish(licencesResource(), ...(relay ? ['--keep', 'relay'] : []))
   await provider.command('setup')
   const sinks = [{ resource: 'licences', database: 'front' }]
   const receiver = await exchange.enrol('receiver', { agency: 'receiver', databases: { front: { url: targetUrl } }, sinks })

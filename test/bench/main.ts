@@ -23,18 +23,28 @@ export interface BenchOptions {
   rows: number
   /** Of `steady`. */
   minutes: number
+  /** Of `exchange`: the hub keeps no table of its own of what passes through it. */
+  relay: boolean
   /** Progress and figures for people. */
   note: (line: string) => void
 }
 
 const { values, positionals } = parseArgs({
-  options: { rows: { type: 'string' }, minutes: { type: 'string' }, json: { type: 'boolean' }, against: { type: 'string' } },
+  options: {
+    rows: { type: 'string' },
+    minutes: { type: 'string' },
+    json: { type: 'boolean' },
+    against: { type: 'string' },
+    relay: { type: 'boolean' },
+  },
   allowPositionals: true,
 })
 const bench = benches[positionals[0] ?? 'exchange']
 if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
-const figures = await (await bench()).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), note })
+const figures = await (
+  await bench()
+).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), relay: values.relay ?? false, note })
 const kept = values.against === undefined ? undefined : (JSON.parse(readFileSync(values.against, 'utf8')) as Record<string, number>)
 if (kept) for (const line of against(kept, figures as Record<string, number>)) note(line)
 if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)
