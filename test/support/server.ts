@@ -61,7 +61,8 @@ async function launch({ program, args, account, temporary, connect }: ServerOpti
     cwd: '/',
     stdio: ['ignore', 'ignore', 'pipe'],
     detached: true,
-    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8' },
+    // MySQL and MariaDB remove, as they start, what others of them keep in the same folder of temporary tables.
+    env: { PATH: process.env['PATH'], LC_ALL: 'C.UTF-8', ...(temporary !== undefined && { TMPDIR: temporary }) },
   })
   let log = ''
   child.stderr.setEncoding('utf8').on('data', (text: string) => (log = (log + text).slice(-8_000)))
