@@ -7,7 +7,7 @@ export interface MemoryWatch {
   every: number
   /** Share of a processor below which a program rests. */
   resting: number
-  /** How many times the memory after the last time it must be to be worth the pause (some 0.1 s, and slower code for a while). */
+  /** How many times the memory after the last time it must be to be worth the pause, and code that must be compiled again. */
   growth: number
 }
 
