@@ -52,7 +52,7 @@ export function mappingText(columns: readonly MappedColumn[]): string {
  * How changes are found. `triggers` and `tracking` (SQL Server's Change Tracking) need set-up in the database and see every change;
  * `watermark` and `compare` only read, and remember what they saw in the agent's data folder. Folders have a way of their own, `files`.
  */
-export const captureModes = ['triggers', 'tracking', 'watermark', 'compare'] as const
+export const captureModes = ['triggers', 'log', 'tracking', 'watermark', 'compare'] as const
 export type CaptureMode = (typeof captureModes)[number] | 'files'
 
 /** Whether a mode only reads: such a source may be a view, a SELECT or a table without a unique key, and its account needs no more than SELECT. */

@@ -121,6 +121,7 @@ export const teardown: Command = async (context) => {
 
 const captureNames: Record<CaptureMode, [string, string]> = {
   triggers: ['触发器采集', 'trigger capture'],
+  log: ['日志采集', 'capture from the log'],
   tracking: ['更改跟踪采集', 'capture by Change Tracking'],
   watermark: ['水位采集', 'capture by watermark'],
   compare: ['比对采集', 'capture by comparison'],

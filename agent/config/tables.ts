@@ -13,6 +13,14 @@ import type { MappedColumn, SinkTable, SourceTable } from '../database.ts'
 
 export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine, timezone = cityZone): SourceTable {
   const files = sourceFiles(config, timezone)
+  if (config.capture === 'log' && !engine.logs)
+    throw new QianzhiError('QZ-CONFIG', {
+      key: `sources.${config.resource}.capture`,
+      reason: {
+        zh: 'log 仅用于 PostgreSQL：其他数据库请删去此项，或设为 triggers',
+        en: 'log is for PostgreSQL: elsewhere leave it out, or set triggers',
+      },
+    })
   return {
     resource: config.resource,
     table: config.table,

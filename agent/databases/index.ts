@@ -7,6 +7,8 @@ export interface Engine {
   schemes: readonly string[]
   /** How its tables are captured where the configuration does not say. */
   capture: CaptureMode
+  /** Whether its log can be read (`capture: log`). */
+  logs?: boolean
   /** The database schema in which delivered tables are made where the configuration names no table; '' for the account's own. */
   deliveredIn: string
   /** How the engine's own client wants a script's statements (commands/setup.ts). */
@@ -21,6 +23,7 @@ export const engines: readonly Engine[] = [
   {
     ...usual,
     schemes: ['postgres', 'postgresql'],
+    logs: true,
     deliveredIn: 'delivered',
     open: async (options) => (await import('./postgres/engine.ts')).openPostgres(options),
   },

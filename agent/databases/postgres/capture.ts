@@ -3,7 +3,19 @@ import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteText } from './sql.ts'
-import type { Capture, Found, Row, RowBlocks, Rows, SourceTable, StreamState, StreamStep, Take, TakenBlocks } from '../../database.ts'
+import type {
+  Capture,
+  DatabaseOptions,
+  Found,
+  Row,
+  RowBlocks,
+  Rows,
+  SourceTable,
+  StreamState,
+  StreamStep,
+  Take,
+  TakenBlocks,
+} from '../../database.ts'
 import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect, textOf } from './books.ts'
 import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
@@ -12,6 +24,8 @@ import { BlockReader, listEntries } from './block-reader.ts'
 import { fewAtOnce } from './row-queries.ts'
 import { countRows, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
+import { flushedPlace, openLog } from './log/open.ts'
+import type { LogReader } from './log/reader.ts'
 import { Sleeper } from './sleep.ts'
 import { sourceTable, tableMembers } from './table.ts'
 
@@ -43,26 +57,37 @@ interface Watched {
 export class PostgresCapture implements Capture {
   readonly #connection: Connection
   readonly #sources: readonly SourceTable[]
+  readonly #url: string
   readonly #book: StreamBook
   readonly #watched = new Map<SourceTable, Watched>()
   #sleeper!: Sleeper
+  #log: LogReader | undefined
   #waitingQuery: string | undefined
   #lockedUntil = 0
   /** Rows that came with the keys just taken: of one moment with them, so good for the next call alone. */
   #ahead: { keys: readonly Row[]; rows: Row[] } | undefined
 
-  private constructor(connection: Connection, sources: readonly SourceTable[]) {
+  private constructor(connection: Connection, sources: readonly SourceTable[], url: string) {
+    this.#url = url
     this.#connection = connection
     this.#sources = sources
     this.#book = new StreamBook(bookSession(connection), dialect)
   }
 
   /** On a connection that holds the lock; the capture closes it. */
-  static async open(connection: Connection, sources: readonly SourceTable[], pace: number): Promise<PostgresCapture> {
-    const capture = new PostgresCapture(connection, sources)
+  static async open(connection: Connection, sources: readonly SourceTable[], { url, pace }: DatabaseOptions): Promise<PostgresCapture> {
+    const capture = new PostgresCapture(connection, sources, url)
     await connection.script(`set lock_timeout = '${lockWait}'; ${byIndex}`)
-    capture.#sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0)
+    const logged = sources.filter((source) => source.capture === 'log')
+    const woken = logged.length > 0 && logged.length === sources.length
+    capture.#sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0, woken)
+    await capture.#openLog()
     return capture
+  }
+
+  async #openLog(): Promise<void> {
+    await this.#log?.close()
+    this.#log = await openLog(this.#connection, this.#url, this.#sources, () => this.#sleeper.wake())
   }
 
   async state(source: SourceTable): Promise<StreamState> {
@@ -71,9 +96,14 @@ export class PostgresCapture implements Capture {
     return state
   }
 
-  triggerFingerprint(source: SourceTable): Promise<string> {
+  async triggerFingerprint(source: SourceTable): Promise<string> {
     // What was altered is read anew.
     this.#watched.delete(source)
+    const coverage = await this.#work(source, () => coverageOf(this.#connection, source))
+    if (source.capture !== 'log' || this.#log?.reads(source)) return coverage
+    // It was set up under this capture.
+    await this.#openLog()
+    if (!this.#log?.reads(source)) throw notSetUp(source, { zh: '缺少复制槽', en: 'its replication slot is missing' })
     return this.#work(source, () => coverageOf(this.#connection, source))
   }
 
@@ -87,6 +117,21 @@ export class PostgresCapture implements Capture {
   }
 
   async waiting(): Promise<Set<string>> {
+    const before = this.#log?.written
+    const waiting = await this.#waiting()
+    if (waiting.size === this.#sources.length) return waiting
+    return (await this.#readSince(before)) ? this.#waiting() : waiting
+  }
+
+  /** Whether the log brought something since `before`, now that it is read as far as it is flushed: what was committed stands there. */
+  async #readSince(before: number | undefined): Promise<boolean> {
+    const log = this.#log
+    if (!log) return false
+    await log.caughtUp(await flushedPlace(this.#connection))
+    return log.written !== before
+  }
+
+  async #waiting(): Promise<Set<string>> {
     this.#waitingQuery ??= await this.#makeWaitingQuery()
     if (this.#waitingQuery === '') return new Set()
     if (performance.now() < this.#lockedUntil) return this.#all()
@@ -105,6 +150,13 @@ export class PostgresCapture implements Capture {
   }
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const before = this.#log?.written
+    const taken = await this.#take(source, maxKeys, inFlight)
+    if (taken.keys.length >= maxKeys || !(await this.#readSince(before))) return taken
+    return this.#take(source, maxKeys, inFlight)
+  }
+
+  async #take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
     const watched = await this.#watch(source)
     const few = await this.#takeFew(source, watched, inFlight)
     if (few) return few
@@ -290,6 +342,7 @@ export class PostgresCapture implements Capture {
   }
 
   async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
+    await this.#readSince(undefined)
     const { queue } = sourceNames(source.resource)
     const [row] = await this.#work(source, () =>
       this.#connection.query(
@@ -306,6 +359,7 @@ export class PostgresCapture implements Capture {
   }
 
   async close(): Promise<void> {
+    await this.#log?.close()
     await this.#connection.close()
   }
 

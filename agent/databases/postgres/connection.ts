@@ -9,7 +9,7 @@ import { watchSilence } from './keepalive.ts'
 export type Texts = Value[]
 
 /** Fixes every setting that decides how values are written, and lets the server notice an agent whose machine has gone. */
-const settings = `
+export const settings = `
   set timezone = 'UTC'; set datestyle = 'ISO, YMD'; set intervalstyle = 'postgres'; set extra_float_digits = 1; set bytea_output = 'hex';
   set row_security = off; set synchronize_seqscans = off; set default_transaction_isolation = 'read committed'; set jit = off;
   set client_min_messages = 'warning'; set standard_conforming_strings = on; set lock_timeout = 0; set statement_timeout = 0;

@@ -3,12 +3,13 @@ import { codedError } from '../../../protocol/errors.ts'
 import { furtherUniqueCheck } from '../bookkeeping/own-rows.ts'
 import { onlyReads, type Check, type SinkTable, type SourceTable } from '../../database.ts'
 import type { Connection } from './connection.ts'
-import { covers, memberCoverage, type MemberCoverage } from './trigger-fingerprint.ts'
+import { slotName, unloggedKeys, unreadableLog } from './log/slot.ts'
+import { coverageOf, covers, memberCoverage, type MemberCoverage } from './trigger-fingerprint.ts'
 import { readerOf } from './rows.ts'
 import { notSetUp } from './capture.ts'
 import { sourceNames } from './setup.ts'
 import { uniqueColumns } from './shape.ts'
-import { findTable, sourceTable } from './table.ts'
+import { findTable, sourceTable, type Table } from './table.ts'
 
 const oldestVersion = 130_000
 const clockLimitMs = 60_000
@@ -84,6 +85,7 @@ async function sourceChecks(connection: Connection, source: SourceTable): Promis
   const name = `source ${source.table}`
   const table = await sourceTable(connection, source.table)
   const checks = [...(await attempt(name, async () => (readerOf(source, table), []))), ...(await missingParts(connection, source, name))]
+  if (source.capture === 'log') return [...checks, ...(await logChecks(connection, source, name))]
   const members = await memberCoverage(connection, source)
   checks.push(...members.map((member) => triggerCheck(name, member)))
   if (table.persistence === 'u') {
@@ -100,7 +102,54 @@ async function sourceChecks(connection: Connection, source: SourceTable): Promis
     zh: '触发器看不到 ALTER TABLE 改写的值：列定义变化后会自动重新全量',
     en: 'Triggers do not see values rewritten by ALTER TABLE: a changed column asks for a new snapshot',
   })
-  return checks
+  return [...checks, ...(await logProposal(connection, source, table))]
+}
+
+async function logChecks(connection: Connection, source: SourceTable, name: string): Promise<Check[]> {
+  const reason = await unreadableLog(connection)
+  if (reason) return [{ name, ok: false, ...reason }]
+  return attempt(name, async () => {
+    await coverageOf(connection, source)
+    const [kept] = await connection.query(
+      `select pg_size_pretty(pg_current_wal_lsn() - restart_lsn), wal_status in ('reserved', 'extended'), current_setting('max_slot_wal_keep_size')
+       from pg_replication_slots where slot_name = ${slotName}`,
+    )
+    if (!kept) throw notSetUp(source, { zh: '缺少复制槽', en: 'its replication slot is missing' })
+    const [size, sound, limit] = kept
+    if (sound === 't')
+      return [
+        {
+          name,
+          ok: true,
+          zh: `读取日志：复制槽为代理保留 ${size}，上限 ${limit}`,
+          en: `The log is read: the slot keeps ${size} of it for the agent, ${limit} at most`,
+        },
+      ]
+    return [
+      {
+        name,
+        ok: false,
+        zh: `复制槽已到上限 ${limit}（保留 ${size}）：请确认代理在运行；复制槽失效后代理会自动重建并重新全量`,
+        en: `The slot has come to its limit of ${limit} (${size} kept): see that the agent runs; when it is lost the agent makes it anew and takes a snapshot`,
+      },
+    ]
+  })
+}
+
+/** Where the log can be read, nothing of ours need be at the table. */
+async function logProposal(connection: Connection, source: SourceTable, table: Table): Promise<Check[]> {
+  const name = `capture ${source.table}`
+  const reason = (await unreadableLog(connection)) ?? (await unloggedKeys(connection, source, table))
+  if (reason)
+    return [{ name, ok: true, zh: `不能改读日志：${reason.zh}`, en: `The log cannot be read in the place of triggers: ${reason.en}` }]
+  return [
+    {
+      name,
+      ok: true,
+      zh: '可改读日志，表上不设触发器：写 capture: log 后停止代理，执行 setup，再启动；不重新全量',
+      en: 'The log can be read instead, without a trigger at the table: write capture: log, stop the agent, run setup, start it; no snapshot is taken',
+    },
+  ]
 }
 
 function triggerCheck(name: string, { name: table, firing, weak }: MemberCoverage): Check {

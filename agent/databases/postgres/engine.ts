@@ -13,9 +13,11 @@ import { doctor } from './doctor.ts'
 import { PostgresReading } from './reading.ts'
 import { rightsOf } from './rights.ts'
 import { readerOf } from './rows.ts'
-import { setupScript, teardownScript } from './setup.ts'
+import { logScript, setupScript, teardownScript } from './setup.ts'
+import { publishScript, unloggedKeys, unreadableLog } from './log/slot.ts'
+import { moveOf } from './trigger-fingerprint.ts'
 import { supplyTable } from './sql.ts'
-import { sourceTable, tableMembers } from './table.ts'
+import { findTable, sourceTable, tableMembers } from './table.ts'
 
 /** A killed agent's session lives on until the server notices: so long a lock that is held is asked for again. */
 const lockPatienceMs = 3000
@@ -39,7 +41,7 @@ const engine: TableEngine<Connection> = {
       if (performance.now() > patience) throw new QianzhiError('QZ-AGENT-CLONED', { database: name })
     }
   },
-  capture: (connection, sources, { pace }) => PostgresCapture.open(connection, sources, pace),
+  capture: (connection, sources, options) => PostgresCapture.open(connection, sources, options),
   async reading(connection) {
     await connection.script('set default_transaction_read_only = on')
     return new PostgresReading(connection)
@@ -59,9 +61,15 @@ const engine: TableEngine<Connection> = {
     const table = await sourceTable(connection, source.table)
     // What running would refuse is not set up.
     readerOf(source, table)
-    return setupScript(source, table, await tableMembers(connection, table.oid), runtimeUser)
+    const move = await moveOf(connection, source)
+    if (source.capture === 'log') {
+      const reason = (await unreadableLog(connection)) ?? (await unloggedKeys(connection, source, table))
+      if (reason) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
+      return logScript(source, table, await publishScript(connection, source, table), { runtimeUser, move })
+    }
+    return setupScript(source, table, await tableMembers(connection, table.oid), { runtimeUser, move })
   },
-  teardownScript: async (_, source) => teardownScript(source),
+  teardownScript: async (connection, source) => teardownScript(source, (await findTable(connection, source.table))?.name),
   async run(connection, statements) {
     for (const statement of statements) await connection.script(statement)
   },

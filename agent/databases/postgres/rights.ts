@@ -56,6 +56,16 @@ class Needs {
     await this.#table('qianzhi.sleeper', 'select, update')
     await this.#table('qianzhi.source_quarantine', 'select, insert, update, delete')
     await this.#table(sourceNames(source.resource).queue, 'select, insert, delete, truncate')
+    if (source.capture !== 'log') return
+    await this.#table('qianzhi.log', 'select, update')
+    this.rights.push({
+      statement: `alter role ${this.#grantee} replication`,
+      held: () =>
+        this.#holds(
+          `coalesce((select rolreplication or rolsuper or exists (select from pg_roles g where g.rolname = 'rds_replication' and pg_has_role(r.oid, g.oid, 'usage'))
+            from pg_roles r where rolname = ${this.#user}), false)`,
+        ),
+    })
   }
 
   /** Shadows are made there too. */

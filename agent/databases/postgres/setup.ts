@@ -4,6 +4,7 @@ import { quoteName, quoteText } from './sql.ts'
 import type { SourceTable } from '../../database.ts'
 import { keyReading } from './rows.ts'
 import type { Member, Table } from './table.ts'
+import { logCoverage, logTable, triggerCoverage, unpublish } from './log/slot.ts'
 
 /** Keys that one queue entry holds at most. */
 export const entryKeys = 1000
@@ -51,45 +52,108 @@ end $$`,
   'insert into qianzhi.sleeper default values on conflict do nothing',
 ]
 
+/** A source that goes from one way of capture to another without a gap: what covered it until now, as JSON. Its queue and its place stay. */
+export interface Move {
+  from: string
+}
+
 /**
  * One transaction, so that the application never meets a trigger without its queue. The mark "snapshot needed" comes with the
  * triggers: whatever was written before them is found by that snapshot. Locks are waited for 5 s at most: a script that fails can be
  * run again.
  */
-export function setupScript(source: SourceTable, table: Table, members: readonly Member[], runtimeUser: string | undefined): string[] {
+export function setupScript(
+  source: SourceTable,
+  table: Table,
+  members: readonly Member[],
+  { runtimeUser, move }: { runtimeUser?: string | undefined; move?: Move | undefined },
+): string[] {
   const { queue, statementFunction, rowFunction, trigger } = sourceNames(source.resource)
   const keys = keyReading(source, table)
-  const columns = keys.map((_, i) => `k${i + 1} text[]`).join(', ')
   return [
     'begin',
     `set local lock_timeout = '5s'`,
     ...sharedTables,
+    ...(move ? logTable : []),
     `drop function if exists ${statementFunction}() cascade`,
     `drop function if exists ${rowFunction}() cascade`,
-    `drop table if exists ${queue}`,
-    `create table ${queue} (
-  id uuid primary key default gen_random_uuid(), at timestamptz not null default clock_timestamp(), cause text, ${columns}
-) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)`,
-    `create index on ${queue} (cause) where cause is not null`,
+    ...(move ? [] : queueScript(source, keys)),
     triggerFunction(statementFunction, keys, statementBody(queue, keys, source.queueLimit)),
     triggerFunction(rowFunction, keys, rowBody(queue, keys, source.queueLimit)),
     ...triggers(table, members, trigger, { statementFunction, rowFunction }),
-    `insert into qianzhi.stream (resource) values (${quoteText(source.resource)})
-on conflict (resource) do update set snapshot = 'needed', began_epoch = null, began_seq = null, after_key = null, coverage = ''`,
+    ...(move ? [moved(source, move, triggerCoverage(table.oid, trigger))] : [newStream(source)]),
     ...(runtimeUser ? grants(source, table, quoteName(runtimeUser)) : []),
     'commit',
   ]
 }
 
+/**
+ * The same where the log is read (log/slot.ts). `publish` begins the reading; triggers that were there go after it, so that a source which is
+ * moved is never without either.
+ */
+export function logScript(
+  source: SourceTable,
+  table: Table,
+  publish: readonly string[],
+  { runtimeUser, move }: { runtimeUser?: string | undefined; move?: Move | undefined },
+): string[] {
+  const { queue, statementFunction, rowFunction } = sourceNames(source.resource)
+  const keys = keyReading(source, table)
+  return [
+    'begin',
+    `set local lock_timeout = '5s'`,
+    ...sharedTables,
+    ...logTable,
+    ...(move ? [] : queueScript(source, keys)),
+    `comment on table ${queue} is ${quoteText(keysOfQueue(keys))}`,
+    ...(runtimeUser ? logGrants(source, table, quoteName(runtimeUser)) : []),
+    'commit',
+    ...publish,
+    'begin',
+    `set local lock_timeout = '5s'`,
+    `drop function if exists ${statementFunction}() cascade`,
+    `drop function if exists ${rowFunction}() cascade`,
+    move ? moved(source, move, logCoverage(table.oid)) : newStream(source),
+    'commit',
+  ]
+}
+
+/** The key that a queue was made for. */
+export function keysOfQueue(keys: readonly Pick<KeyColumn, 'column'>[]): string {
+  return JSON.stringify(keys.map(({ column }) => column))
+}
+
+function queueScript({ resource }: SourceTable, keys: readonly KeyColumn[]): string[] {
+  const { queue } = sourceNames(resource)
+  const places = keys.map((_, i) => `k${i + 1}`)
+  return [
+    `drop table if exists ${queue}`,
+    `create table ${queue} (
+  id uuid primary key default gen_random_uuid(), at timestamptz not null default clock_timestamp(), cause text, ${places.map((place) => `${place} text[]`).join(', ')},
+  check (num_nulls(${places.join(', ')}) in (0, ${places.length}))
+) with (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 2000)`,
+    `create index on ${queue} (cause) where cause is not null`,
+  ]
+}
+
+function newStream({ resource }: SourceTable): string {
+  return `insert into qianzhi.stream (resource) values (${quoteText(resource)})
+on conflict (resource) do update set snapshot = 'needed', began_epoch = null, began_seq = null, after_key = null, coverage = ''`
+}
+
+function moved({ resource }: SourceTable, { from }: Move, to: string): string {
+  return `update qianzhi.stream set moved_from = ${quoteText(from)}, moved_to = ${to} where resource = ${quoteText(resource)}`
+}
+
 /** Undone whether or not the table is still there: dropping the functions drops the triggers. Makes nothing where nothing was set up. */
-export function teardownScript(source: SourceTable): string[] {
+export function teardownScript(source: SourceTable, table: string | undefined): string[] {
   const { queue, statementFunction, rowFunction } = sourceNames(source.resource)
   return [
     'begin',
     `set local lock_timeout = '5s'`,
     `do $$ begin
   if to_regnamespace('qianzhi') is null then return; end if;
-  drop function if exists ${statementFunction}() cascade;
+${unpublish(table === undefined ? [] : [table])}  drop function if exists ${statementFunction}() cascade;
   drop function if exists ${rowFunction}() cascade;
   drop table if exists ${queue};
   if to_regclass('qianzhi.stream') is null then return; end if;
@@ -97,6 +161,7 @@ export function teardownScript(source: SourceTable): string[] {
   delete from qianzhi.source_quarantine where resource = ${quoteText(source.resource)};
   if not exists (select from qianzhi.stream) then
     drop table qianzhi.stream, qianzhi.source_quarantine, qianzhi.sleeper;
+    drop table if exists qianzhi.log;
     if not exists (select from pg_class where relnamespace = 'qianzhi'::regnamespace) then drop schema qianzhi; end if;
   end if;
 end $$`,
@@ -237,6 +302,10 @@ function triggers(
     script.push(`alter table ${name} ${events.map((event) => `enable always trigger ${trigger}_${event}`).join(', ')}`)
   }
   return script
+}
+
+function logGrants(source: SourceTable, table: Table, user: string): string[] {
+  return [...grants(source, table, user), `grant select, update on qianzhi.log to ${user}`, `alter role ${user} replication`]
 }
 
 function grants(source: SourceTable, table: Table, user: string): string[] {

@@ -21,6 +21,7 @@ export class Sleeper {
   readonly #look: () => Promise<boolean>
   /** False where prepared transactions are possible: NOTIFY would make them fail. */
   readonly #mayNotify: boolean
+  readonly #woken: boolean
   #lastWork = -Infinity
   /** Entries of the last batches. */
   #lately: { at: number; entries: number }[] = []
@@ -29,23 +30,32 @@ export class Sleeper {
   #notified = false
   #wake: (() => void) | undefined
 
-  private constructor(connection: Connection, pace: number, look: () => Promise<boolean>, mayNotify: boolean) {
+  private constructor(
+    connection: Connection,
+    pace: number,
+    look: () => Promise<boolean>,
+    { mayNotify, woken }: { mayNotify: boolean; woken: boolean },
+  ) {
     this.#connection = connection
     this.#pace = pace
     this.#look = look
     this.#mayNotify = mayNotify
-    connection.client.on('notification', () => {
-      this.#notified = true
-      this.#wake?.()
-    })
+    this.#woken = woken
+    connection.client.on('notification', () => this.wake())
     connection.onLost = () => this.#wake?.()
   }
 
-  /** `look`: whether any queue holds entries. */
-  static async open(connection: Connection, pace: number, look: () => Promise<boolean>): Promise<Sleeper> {
+  /** Something is queued. */
+  wake(): void {
+    this.#notified = true
+    this.#wake?.()
+  }
+
+  /** `look`: whether any queue holds entries. `woken`: all that fills them calls `wake`. */
+  static async open(connection: Connection, pace: number, look: () => Promise<boolean>, woken: boolean): Promise<Sleeper> {
     const [row] = await connection.query(`select current_setting('max_prepared_transactions'), to_regclass('qianzhi.sleeper')`)
-    const mayNotify = row![0] === '0' && row![1] !== null
-    const sleeper = new Sleeper(connection, pace, look, mayNotify)
+    const mayNotify = !woken && row![0] === '0' && row![1] !== null
+    const sleeper = new Sleeper(connection, pace, look, { mayNotify, woken })
     if (mayNotify) {
       await connection.script(`listen ${channel}`)
       await sleeper.#write(undefined)
@@ -55,6 +65,11 @@ export class Sleeper {
 
   async idle(busy: boolean, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return
+    if (this.#woken) {
+      await this.#sleep(signal)
+      if (this.#connection.lost) throw this.#connection.lost
+      return
+    }
     if (busy && !this.#mayNotify) await this.#stayAwake()
     const now = performance.now()
     if (now - this.#lastWork < awakeMs) return pause(pollMs, signal)
@@ -74,6 +89,7 @@ export class Sleeper {
 
   /** So many entries were recorded. */
   async worked(entries: number): Promise<void> {
+    if (this.#woken) return
     const now = performance.now()
     this.#nextLook = firstLookMs
     this.#lately = [...this.#lately.filter(({ at }) => at > now - heavy.ms), { at: now, entries }]
@@ -91,7 +107,11 @@ export class Sleeper {
   }
 
   async #sleep(signal: AbortSignal): Promise<void> {
-    if (this.#notified || signal.aborted || this.#connection.lost) return
+    if (signal.aborted || this.#connection.lost) return
+    if (this.#notified) {
+      this.#notified = false
+      return
+    }
     const wait = this.#nextLook
     this.#nextLook = Math.min(wait * 2, longestLookMs)
     await new Promise<void>((resolve) => {

@@ -8,9 +8,10 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { SourceTable } from '../../database.ts'
 import type { Connection, Texts } from './connection.ts'
+import { logCoverage, publication, triggerCoverage, unloggedKeys } from './log/slot.ts'
 import { keyReading } from './rows.ts'
-import { readKeys, sourceNames } from './setup.ts'
-import { sourceTable, tableMembers } from './table.ts'
+import { keysOfQueue, readKeys, sourceNames, type Move } from './setup.ts'
+import { sourceTable, tableMembers, type Table } from './table.ts'
 
 export interface MemberCoverage {
   oid: string
@@ -48,7 +49,7 @@ export async function memberCoverage(connection: Connection, source: SourceTable
 }
 
 /** The triggers were made for a version of the resource that had another key. */
-function otherKey(keys: SourceTable['columns']): LocalizedText {
+function otherKey(keys: readonly { column: string }[]): LocalizedText {
   const list = keys.map(({ column }) => column).join(', ')
   return { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` }
 }
@@ -68,47 +69,89 @@ function missesSome({ weak, subscribed, firing }: MemberCoverage): boolean {
 
 /** Throws QZ-SOURCE-TABLE, QZ-SOURCE-NOT-SET-UP. A partition without triggers only changes the fingerprint: writes through the table are seen. */
 export async function coverageOf(connection: Connection, source: SourceTable): Promise<string> {
-  const fail = (reason: LocalizedText): never => {
-    throw new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table: source.table, reason })
-  }
-  keyReading(source, await sourceTable(connection, source.table))
-  const members = await memberCoverage(connection, source)
-  const [root] = members
-  if (!root || !covers(root.firing)) fail({ zh: '缺少触发器，或触发器已停用', en: 'triggers are missing or switched off' })
-  const missing = members.filter(missesSome).map(({ name }) => name)
-  if (missing.length > 0) {
-    const list = missing.join(', ')
-    fail({
-      zh: `${list} 的触发器不是 ENABLE ALWAYS，或该表由订阅填充：复制会话的修改会遗漏`,
-      en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed`,
-    })
-  }
+  const table = await sourceTable(connection, source.table)
+  const keys = keyReading(source, table)
   const { queue, statementFunction } = sourceNames(source.resource)
+  const members = await memberCoverage(connection, source)
+  const log = source.capture === 'log'
+  if (log) await requireLog(connection, source, table)
+  else requireTriggers(source, members)
   const [found] = await connection.query(
-    `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2))`,
+    `select to_regclass($1), to_regclass('qianzhi.stream'), (select prosrc from pg_proc where oid = to_regproc($2)), obj_description(to_regclass($1))`,
     [queue, statementFunction],
   )
-  if (found!.includes(null)) fail({ zh: '缺少队列', en: 'its queue is missing' })
-  const keys = source.columns.filter(({ item }) => item.key)
-  if (!found![2]!.includes(readKeys(keys, 'qz_new'))) fail(otherKey(keys))
+  const [there, stream, triggered, logged] = found!
+  const madeFor = log ? logged : triggered
+  if (there === null || stream === null || madeFor === null) throw uncovered(source, { zh: '缺少队列', en: 'its queue is missing' })
+  if (log ? madeFor !== keysOfQueue(keys) : !madeFor!.includes(readKeys(keys, 'qz_new'))) throw uncovered(source, otherKey(keys))
+  const covering = await coveringOf(connection, source, table, members)
   const shape = await connection.query(
     `select concat_ws(' ', a.attname, a.attnum, a.attmissingval::text, a.xmin, d.xmin)
      from pg_attribute a left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum and a.attgenerated <> ''
      where a.attrelid = any($1::oid[]) and a.attname = any($2) order by a.attrelid = $3::oid desc, a.attrelid, a.attnum`,
-    [members.map(({ oid }) => oid), source.columns.map(({ column }) => column), root!.oid],
+    [members.map(({ oid }) => oid), source.columns.map(({ column }) => column), table.oid],
   )
   const keyed = await connection.query(
     'select indexrelid from pg_index where indrelid = $1 and indisunique and indisvalid and indpred is null and indexprs is null order by 1',
-    [root!.oid],
+    [table.oid],
   )
   const labels = await enumLabels(connection, source)
-  const text = JSON.stringify([
-    members.map((member) => [member.oid, member.fingerprint]),
-    shape,
-    keyed,
-    ...(labels.length > 0 ? [labels] : []),
-  ])
+  const text = JSON.stringify([covering, shape, keyed, ...(labels.length > 0 ? [labels] : [])])
   return createHash('sha256').update(text).digest('hex')
+}
+
+const uncovered = ({ table }: SourceTable, reason: LocalizedText): QianzhiError =>
+  new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason })
+
+function requireTriggers(source: SourceTable, members: readonly MemberCoverage[]): void {
+  const [root] = members
+  if (!root || !covers(root.firing))
+    throw uncovered(source, { zh: '缺少触发器，或触发器已停用', en: 'triggers are missing or switched off' })
+  const missing = members.filter(missesSome).map(({ name }) => name)
+  if (missing.length === 0) return
+  const list = missing.join(', ')
+  throw uncovered(source, {
+    zh: `${list} 的触发器不是 ENABLE ALWAYS，或该表由订阅填充：复制会话的修改会遗漏`,
+    en: `triggers on ${list} are not ENABLE ALWAYS, or a subscription fills it: what replication writes is missed`,
+  })
+}
+
+async function requireLog(connection: Connection, source: SourceTable, table: Table): Promise<void> {
+  const [there] = await connection.query(`select to_regclass('qianzhi.log')`)
+  const [row] = there![0] === null ? [] : await connection.query(`select ${logCoverage(table.oid)}`)
+  if (!row || row[0] === null)
+    throw uncovered(source, {
+      zh: `发布（publication）${publication} 中没有该表，或不含全部操作`,
+      en: `publication ${publication} does not have it, or not all operations`,
+    })
+  const reason = await unloggedKeys(connection, source, table)
+  if (reason) throw uncovered(source, reason)
+}
+
+/** What a source is covered by; after a move without a gap what it was covered by before, until that changes. */
+async function coveringOf(connection: Connection, source: SourceTable, table: Table, members: readonly MemberCoverage[]): Promise<unknown> {
+  const log = source.capture === 'log'
+  const now = log ? logCoverage(table.oid) : triggerCoverage(table.oid, sourceNames(source.resource).trigger)
+  const [row] = await connection.query(
+    `select ${now}, to_jsonb(s) ->> 'moved_from', to_jsonb(s) ->> 'moved_to' from qianzhi.stream s where resource = $1`,
+    [source.resource],
+  )
+  const [text, from, to] = row ?? []
+  if (from && to === text) return JSON.parse(from) as unknown
+  return log ? text : members.map((member) => [member.oid, member.fingerprint])
+}
+
+/** How a source that is set up in another way, and nothing is missing, becomes one of this: undefined where it is begun anew. */
+export async function moveOf(connection: Connection, source: SourceTable): Promise<Move | undefined> {
+  const before: SourceTable = { ...source, capture: source.capture === 'log' ? 'triggers' : 'log' }
+  try {
+    await coverageOf(connection, before)
+  } catch (error) {
+    if (error instanceof QianzhiError && error.kind.scope === 'one') return undefined
+    throw error
+  }
+  const table = await sourceTable(connection, source.table)
+  return { from: JSON.stringify(await coveringOf(connection, before, table, await memberCoverage(connection, before))) }
 }
 
 /** The labels of the supplied columns' types, whose renaming is another text in every row that has them. */

@@ -1,0 +1,422 @@
+/**
+ * Reads the log and queues the keys of what has changed, in the place of triggers. It needs two sessions of its own: one at which the server
+ * streams, one that writes into the queues, whatever the agent does with them meanwhile.
+ *
+ * A transaction is streamed before others can see it: its commit stands in the log before its rows are visible. A key that was queued then
+ * could be read too early and would be lost, so nothing is queued before the server says that the transaction is visible (`#visible`).
+ *
+ * Queued without waiting for the disk; the slot is told only what was flushed (`#confirm`), so what a crash takes from the queues is streamed
+ * again. Twice queued is once too often and does no harm: the rows are read as they are then.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Socket } from 'node:net'
+import pg from 'pg'
+import { QianzhiError, reasonOf } from '../../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../../protocol/localized.ts'
+import type { SourceTable } from '../../../database.ts'
+import { settings, sqlState, type Connection } from '../connection.ts'
+import type { KeyReading } from '../row-queries.ts'
+import { isValueError, keyReading } from '../rows.ts'
+import { entryKeys, sourceNames } from '../setup.ts'
+import { findTable, tableMembers, type Table } from '../table.ts'
+import { LogMessages, type LoggedColumn, type Relation } from './messages.ts'
+import { dropSlot, freeSlot, publication, type Slot } from './slot.ts'
+
+/** Keys that are kept in memory at most before the server is kept waiting. */
+const mostPending = 50_000
+/** Milliseconds between two words to the server; within three of them it must have said something. */
+const heartbeatMs = 10_000
+/** Bytes of log without anything for us after which the slot may move on. */
+const idleBytes = 1n << 20n
+
+/** Of the walsender's messages (PostgreSQL manual, streaming replication protocol) and the backend's. */
+const [copyData, copyBoth, errorResponse, walData, keepAlive, relationMessage] = [0x64, 0x57, 0x45, 0x77, 0x6b, 0x52]
+
+/** What one source's queue is fed by. */
+interface Feed {
+  source: SourceTable
+  queue: string
+  /** As the table is now; undefined where it is not there, or has lost its key. */
+  as: { keys: readonly KeyReading[]; insert: string } | undefined
+}
+
+/** What was streamed and is not queued yet. */
+class Pending {
+  readonly keys = new Map<Feed, (string | null)[][]>()
+  readonly marks = new Map<Feed, Set<string>>()
+  /** Transactions that these are of. */
+  readonly xids = new Set<number>()
+  count = 0
+  /** Place in the log up to which all is in here, or was before. */
+  end: bigint | undefined
+  /** The transaction that is being streamed. */
+  xid: number | undefined
+
+  constructor(xid?: number) {
+    this.xid = xid
+  }
+
+  key(feed: Feed, key: readonly (string | null)[]): void {
+    let columns = this.keys.get(feed)
+    if (!columns) this.keys.set(feed, (columns = key.map(() => [])))
+    for (let i = 0; i < key.length; i++) columns[i]!.push(key[i]!)
+    this.count++
+    this.xids.add(this.xid!)
+  }
+
+  mark(feed: Feed, what: string): void {
+    const marks = this.marks.get(feed)
+    if (marks) marks.add(what)
+    else this.marks.set(feed, new Set([what]))
+    this.xids.add(this.xid!)
+  }
+}
+
+interface Wire {
+  stream: Socket
+  query(text: string): void
+}
+
+const wireOf = (client: pg.Client): Wire => (client as unknown as { connection: Wire }).connection
+
+export class LogReader {
+  /** Grows with everything that is queued. */
+  written = 0
+  readonly #client: pg.Client
+  readonly #stream: Socket
+  readonly #writer: Connection
+  readonly #slot: Slot
+  readonly #feeds: readonly Feed[]
+  /** Who reads a table, by its OID: of partitions, too. */
+  readonly #readers = new Map<number, readonly Feed[]>()
+  readonly #onWritten: () => void
+  readonly #messages: LogMessages<Feed>
+  #pending = new Pending()
+  #pumping: Promise<void> | undefined
+  #rest: Buffer | undefined
+  /** What a relation is, is being looked up, and then known. */
+  #lookUp: 'none' | 'running' | 'done' = 'none'
+  /** Everything before is queued. */
+  #done: bigint
+  #confirmed: bigint
+  /** `written` at that time. */
+  #writtenThen = 0
+  #heard = performance.now()
+  #waiters: { target: bigint; resolve: () => void; reject: (error: unknown) => void }[] = []
+  #lost: QianzhiError | undefined
+  #timer: NodeJS.Timeout | undefined
+
+  private constructor(client: pg.Client, writer: Connection, slot: Slot, feeds: readonly Feed[], onWritten: () => void) {
+    this.#client = client
+    this.#stream = wireOf(client).stream
+    this.#writer = writer
+    this.#slot = slot
+    this.#feeds = feeds
+    this.#onWritten = onWritten
+    this.#done = this.#confirmed = slot.confirmed
+    this.#messages = new LogMessages<Feed>({
+      begin: (xid) => (this.#pending.xid = xid),
+      commit: (end) => {
+        this.#pending.xid = undefined
+        this.#pending.end = end
+      },
+      relation: (oid, columns) => this.#relation(oid, columns),
+      key: (feed, key) => this.#pending.key(feed, key),
+      unknown: (feed, what) => this.#pending.mark(feed, what),
+    })
+  }
+
+  /** On a session of its own for writing, which it closes. `onWritten` is called whenever something was queued, and when the reading has ended. */
+  static async open(
+    { url, writer, slot }: { url: string; writer: Connection; slot: Slot },
+    sources: readonly SourceTable[],
+    onWritten: () => void,
+  ): Promise<LogReader> {
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'qianzhi log',
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      connectionTimeoutMillis: 10_000,
+      ...({ replication: 'database' } as object),
+    })
+    client.on('error', () => {})
+    try {
+      await freeSlot(writer, slot.name)
+      await writer.script('set synchronous_commit = off')
+      const feeds = sources.map((source): Feed => ({ source, queue: sourceNames(source.resource).queue, as: undefined }))
+      await client.connect()
+      await client.query(settings)
+      const reader = new LogReader(client, writer, slot, feeds, onWritten)
+      await reader.#lookAtTables()
+      reader.#start()
+      return reader
+    } catch (error) {
+      await client.end().catch(() => {})
+      await writer.close()
+      throw error instanceof QianzhiError
+        ? error
+        : new QianzhiError('QZ-DB-UNREACHABLE', { database: writer.database, reason: reasonOf(error) }, { cause: error })
+    }
+  }
+
+  reads({ resource }: SourceTable): boolean {
+    return this.#feeds.some(({ source }) => source.resource === resource)
+  }
+
+  /** Returns when all that stands before `target` in the log is queued. Throws QZ-DB-UNREACHABLE. */
+  async caughtUp(target: bigint): Promise<void> {
+    if (this.#lost) throw this.#lost
+    if (this.#done >= target) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiters.push({ target, resolve, reject })
+    return promise
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#pumping?.catch(() => {})
+    if (!this.#lost) await this.#confirm().catch(() => {})
+    this.#lose({ zh: '已关闭', en: 'it was closed' })
+    await this.#client.end().catch(() => {})
+    await freeSlot(this.#writer, this.#slot.name).catch(() => {})
+    await this.#writer.close()
+  }
+
+  #start(): void {
+    this.#stream.removeAllListeners('data')
+    this.#stream.on('data', this.#take)
+    this.#client.on('end', () => this.#lose({ zh: '日志连接已断开', en: 'the log connection ended' }))
+    this.#client.on('error', (error) => this.#lose(reasonOf(error)))
+    this.#writer.onLost = () => this.#lose({ zh: '连接已断开', en: 'the connection ended' })
+    this.#timer = setInterval(() => void this.#beat(), heartbeatMs).unref()
+    const options = `proto_version '1', publication_names '${publication}'`
+    wireOf(this.#client).query(`START_REPLICATION SLOT "${this.#slot.name}" LOGICAL 0/0 (${options})`)
+  }
+
+  readonly #take = (chunk: Buffer): void => {
+    this.#heard = performance.now()
+    const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
+    this.#rest = undefined
+    let at = 0
+    while (at + 5 <= bytes.length) {
+      const end = at + 1 + bytes.readUInt32BE(at + 1)
+      if (end > bytes.length) break
+      if (bytes[at] === copyData) {
+        const isRelation = bytes[at + 5] === walData && bytes[at + 30] === relationMessage
+        if (isRelation && this.#lookUp === 'none') return this.#find(bytes.subarray(at))
+        this.#data(bytes, at + 5)
+        if (isRelation) this.#lookUp = 'none'
+      } else if (bytes[at] === errorResponse) return this.#refused(bytes.subarray(at + 5, end))
+      else if (bytes[at] === copyBoth) this.#say(false)
+      at = end
+    }
+    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at))
+    this.#pump()
+    if (this.#pending.count >= mostPending) this.#stream.pause()
+  }
+
+  #data(bytes: Buffer, at: number): void {
+    if (bytes[at] === walData) this.#messages.take(bytes, at + 25)
+    else if (bytes[at] === keepAlive) {
+      // Within a transaction the place may lie behind its first changes.
+      if (this.#pending.xid === undefined) this.#pending.end = bytes.readBigUInt64BE(at + 1)
+      if (bytes[at + 17] === 1) this.#say(false)
+    }
+  }
+
+  /** A relation that is told for the first time, or anew, may be a new partition, or have another key: reads on when that is known. */
+  #find(rest: Buffer): void {
+    this.#rest = Buffer.from(rest)
+    this.#lookUp = 'running'
+    this.#stream.pause()
+    this.#pump()
+    this.#findTables().catch((error: unknown) => this.#lose(reasonOf(error)))
+  }
+
+  async #findTables(): Promise<void> {
+    await this.#lookAtTables()
+    this.#lookUp = 'done'
+    this.#take(Buffer.alloc(0))
+    this.#resume()
+  }
+
+  #resume(): void {
+    if (this.#lookUp !== 'running' && this.#pending.count < mostPending) this.#stream.resume()
+  }
+
+  async #lookAtTables(): Promise<void> {
+    this.#readers.clear()
+    for (const feed of this.#feeds) {
+      const table = await findTable(this.#writer, feed.source.table)
+      feed.as = table && insertOf(feed, table)
+      if (!table) continue
+      for (const { oid } of await tableMembers(this.#writer, table.oid))
+        this.#readers.set(Number(oid), [...(this.#readers.get(Number(oid)) ?? []), feed])
+    }
+  }
+
+  #relation(oid: number, columns: readonly LoggedColumn[]): readonly Relation<Feed>[] {
+    return (this.#readers.get(oid) ?? []).map((feed) => {
+      const places = (feed.as?.keys ?? []).map(({ column }) => columns.findIndex(({ name, identity }) => name === column && identity))
+      return { of: feed, places: places.length === 0 || places.includes(-1) ? undefined : places }
+    })
+  }
+
+  /** Queues what is pending, one part after the other. */
+  #pump(): void {
+    if (this.#pumping) return
+    const { end, xids } = this.#pending
+    if (xids.size === 0) {
+      if (end !== undefined) this.#reached(end)
+      return
+    }
+    this.#pumping = this.#write()
+      .catch((error: unknown) => this.#lose(reasonOf(error)))
+      .finally(() => {
+        this.#pumping = undefined
+        if (!this.#lost) this.#pump()
+      })
+  }
+
+  async #write(): Promise<void> {
+    const pending = this.#pending
+    this.#pending = new Pending(pending.xid)
+    this.#resume()
+    await this.#visible([...pending.xids])
+    for (const feed of this.#feeds) {
+      const columns = pending.keys.get(feed)
+      const marks = pending.marks.get(feed)
+      if (!columns && !marks) continue
+      await this.#queue(feed, columns, marks ?? new Set())
+    }
+    this.written++
+    if (pending.end !== undefined) this.#reached(pending.end)
+    this.#onWritten()
+  }
+
+  /** Keys that are none any more are a mark: all is to be read. */
+  async #queue({ queue, as }: Feed, columns: (string | null)[][] | undefined, marks: Set<string>): Promise<void> {
+    try {
+      if (columns && as?.keys.length === columns.length)
+        await this.#writer.prepared(as.insert, columns).catch((error: unknown) => {
+          if (!isValueError(error)) throw error
+          marks.add('update')
+        })
+      else if (columns) marks.add('update')
+      for (const mark of marks) await this.#writer.query(`insert into ${queue} (cause) values ($1)`, [mark])
+    } catch (error) {
+      // Whoever took the queue away, or made one for another key, has ended the stream: it begins with a snapshot.
+      if (!['42P01', '42703', '23514'].includes(sqlState(error) ?? '')) throw error
+    }
+  }
+
+  #reached(end: bigint): void {
+    if (end <= this.#done) return
+    this.#done = end
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(({ target }) => target > end)
+    for (const { target, resolve } of waiters) if (target <= end) resolve()
+  }
+
+  async #visible(xids: readonly number[]): Promise<void> {
+    for (;;) {
+      const [row] = await this.#writer.prepared(visibleQuery, [xids])
+      if (row![0] === 't') return
+      await sleep(1)
+    }
+  }
+
+  /** Writes down what is queued, flushed with all that was written before it, and lets the server forget it. */
+  async #confirm(): Promise<void> {
+    const done = this.#done
+    if (done <= this.#confirmed) return
+    const place = `'${(done >> 32n).toString(16)}/${(done & 0xffff_ffffn).toString(16)}'::pg_lsn`
+    await this.#writer.script(`begin; set local synchronous_commit = on; update qianzhi.log set lsn = ${place}; commit`)
+    this.#confirmed = done
+    this.#say(false)
+  }
+
+  async #beat(): Promise<void> {
+    if (performance.now() - this.#heard > 3 * heartbeatMs && !this.#stream.isPaused()) return this.#lose({ zh: '无答复', en: 'no answer' })
+    try {
+      if (this.#writtenThen !== this.written || this.#done - this.#confirmed > idleBytes) {
+        this.#writtenThen = this.written
+        await this.#confirm()
+      }
+      this.#say(true)
+    } catch (error) {
+      this.#lose(reasonOf(error))
+    }
+  }
+
+  /** Standby status update. */
+  #say(answer: boolean): void {
+    if (this.#lost || !this.#stream.writable) return
+    const message = Buffer.alloc(39)
+    message[0] = copyData
+    message.writeUInt32BE(38, 1)
+    message[5] = 0x72
+    message.writeBigUInt64BE(this.#confirmed, 6)
+    message.writeBigUInt64BE(this.#confirmed, 14)
+    message.writeBigUInt64BE(this.#confirmed, 22)
+    // Microseconds since 2000-01-01.
+    message.writeBigUInt64BE(BigInt(Date.now() - 946_684_800_000) * 1000n, 30)
+    message[38] = answer ? 1 : 0
+    this.#stream.write(message)
+  }
+
+  /** The server ends the streaming. A publication that was not there when something was written can never be read past: the thread begins anew. */
+  #refused(fields: Buffer): void {
+    const said = new Map(
+      fields
+        .toString('utf8')
+        .split('\0')
+        .map((field) => [field[0], field.slice(1)]),
+    )
+    if (said.get('C') === '42704') void dropSlot(this.#writer, this.#slot.name).catch(() => {})
+    this.#lose(said.get('M') ?? '')
+  }
+
+  #lose(reason: string | LocalizedText): void {
+    if (this.#lost) return
+    clearInterval(this.#timer)
+    this.#lost = new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#writer.database, reason })
+    for (const { reject } of this.#waiters.splice(0)) reject(this.#lost)
+    this.#stream.destroy()
+    this.#onWritten()
+  }
+}
+
+/** `$1`: transactions by the lower half of their numbers, as the log has them. */
+const visibleQuery = `
+  select bool_and(pg_visible_in_snapshot(
+    (base - (base & 4294967295) + x + case when x - (base & 4294967295) > 2147483648 then -4294967296
+      when x - (base & 4294967295) < -2147483648 then 4294967296 else 0 end)::text::xid8, s))
+  from (select s, pg_snapshot_xmax(s)::text::bigint as base from pg_current_snapshot() s offset 0) c, unnest($1::bigint[]) x`
+
+/**
+ * Over the limit nothing but one mark is written. What is queued is visible already, so whoever removes the mark and takes a snapshot meets
+ * the rows whose keys were left out.
+ */
+function insertOf({ source, queue }: Feed, table: Table): Feed['as'] {
+  let keys
+  try {
+    keys = keyReading(source, table)
+  } catch {
+    return undefined
+  }
+  const names = keys.map((_, i) => `k${i + 1}`)
+  // By the type's own cast, as triggers write it: of some types it is not what the server prints.
+  const texts = keys.map(({ cast }, i) => `array_agg(k${i + 1}::${cast}::text collate "C")`)
+  const insert = `with full_queue as (select pg_relation_size('${queue}') > ${source.queueLimit} as is_full)
+    insert into ${queue} (cause, ${names.join(', ')})
+    select 'limit', ${names.map(() => 'null::text[]').join(', ')} from full_queue where is_full and not exists (select from ${queue} where cause = 'limit')
+    union all
+    select null, ${texts.join(', ')} from (
+      select (row_number() over () - 1) / ${entryKeys} as part, ${names.join(', ')}
+      from unnest(${names.map((_, i) => `$${i + 1}::text[]`).join(', ')}) u(${names.join(', ')})
+      where not (select is_full from full_queue)) u
+    group by part`
+  return { keys, insert }
+}
