@@ -5,7 +5,7 @@
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type TestAgent } from '../support/exchange.ts'
 import { findMariadb } from '../support/mariadb.ts'
-import { startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
+import { logSettings, startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
 import { until } from '../support/programs.ts'
 import { copyAndUpsert } from './copy-upsert.ts'
 import { latencies } from './latency.ts'
@@ -15,14 +15,14 @@ import { perRow, postmasterOf, processorSeconds, showPerRow } from './processor.
 
 const transaction = 1_000
 
-export async function run({ rows, relay, note }: BenchOptions): Promise<Record<string, number>> {
-  const settings = { wal_level: 'logical', shared_buffers: '256MB', max_wal_size: '4GB' }
+export async function run({ rows, relay, capture, note }: BenchOptions): Promise<Record<string, number>> {
+  const settings = { ...logSettings, shared_buffers: '256MB', max_wal_size: '4GB' }
   const [a, b, store] = await Promise.all([startPostgres({ settings }), startPostgres({ settings }), startPostgres({ settings })])
   try {
     const logical = await logicalReplication(a, b, rows, note)
     const copy = await copyUpsert(a, b, rows, note)
     const overhead = await triggerCost(a, note)
-    const line = await qianzhi([a, b, store], { rows, relay, note })
+    const line = await qianzhi([a, b, store], { rows, relay, capture, note })
     const ratio = (figure: number, to: number) => Number((figure / to).toFixed(2))
     return {
       rows,
@@ -218,7 +218,7 @@ async function elapsed(work: () => Promise<unknown>): Promise<number> {
 
 async function qianzhi(
   [a, b, store]: [TestDatabaseServer, TestDatabaseServer, TestDatabaseServer],
-  { rows, relay, note }: Pick<BenchOptions, 'rows' | 'relay' | 'note'>,
+  { rows, relay, capture, note }: Omit<BenchOptions, 'minutes'>,
 ) {
   const [sourceUrl, targetUrl] = [await a.createDatabase('qianzhi'), await b.createDatabase('qianzhi')]
   const [source, target] = [await openClient(sourceUrl), await openClient(targetUrl)]
@@ -226,7 +226,7 @@ async function qianzhi(
   await source.query(insertLicences('licences', 1, rows))
   const exchange = await Exchange.start({ hub: { store: await store.createDatabase('hub') } })
   try {
-    const [provider, receiver] = await connect(exchange, sourceUrl, targetUrl, relay)
+    const [provider, receiver] = await connect(exchange, sourceUrl, targetUrl, { relay, capture })
     const firstLoadRowsPerSecond = await rowsPerSecond(rows, async () => {
       receiver.program.start()
       provider.program.start()
@@ -262,9 +262,14 @@ async function qianzhi(
   }
 }
 
-async function connect(exchange: Exchange, sourceUrl: string, targetUrl: string, relay: boolean): Promise<[TestAgent, TestAgent]> {
+async function connect(
+  exchange: Exchange,
+  sourceUrl: string,
+  targetUrl: string,
+  { relay, capture }: Pick<BenchOptions, 'relay' | 'capture'>,
+): Promise<[TestAgent, TestAgent]> {
   // Half of the table is deleted here, and that is meant.
-  const sources = [{ resource: 'licences', database: 'front', table: 'licences', guard: false }]
+  const sources = [{ resource: 'licences', database: 'front', table: 'licences', guard: false, capture }]
   const provider = await exchange.enrol('provider', { agency: 'provider', databases: { front: { url: sourceUrl } }, sources })
   await exchange.publish(licencesResource(), ...(relay ? ['--keep', 'relay'] : []))
   await provider.command('setup')

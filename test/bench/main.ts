@@ -25,6 +25,8 @@ export interface BenchOptions {
   minutes: number
   /** Of `exchange`: the hub keeps no table of its own of what passes through it. */
   relay: boolean
+  /** Of `exchange`: how the source's changes are found. */
+  capture: 'triggers' | 'log'
   /** Progress and figures for people. */
   note: (line: string) => void
 }
@@ -36,6 +38,7 @@ const { values, positionals } = parseArgs({
     json: { type: 'boolean' },
     against: { type: 'string' },
     relay: { type: 'boolean' },
+    capture: { type: 'string', default: 'triggers' },
   },
   allowPositionals: true,
 })
@@ -44,7 +47,7 @@ if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
 const figures = await (
   await bench()
-).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), relay: values.relay ?? false, note })
+).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), relay: values.relay ?? false, capture: values.capture === 'log' ? 'log' : 'triggers', note })
 const kept = values.against === undefined ? undefined : (JSON.parse(readFileSync(values.against, 'utf8')) as Record<string, number>)
 if (kept) for (const line of against(kept, figures as Record<string, number>)) note(line)
 if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)

@@ -24,6 +24,8 @@ export interface ChaosOptions {
   target: TestDatabaseServer
   rows?: number
   exchange?: ExchangeOptions
+  /** Additions to the source's configuration. */
+  configured?: object
   note?: (line: string) => void
 }
 
@@ -71,7 +73,7 @@ export class Chaos {
     const exchange = await Exchange.start({ embedded: true, ...options.exchange })
     try {
       const [sourceUrl, targetUrl] = [await options.source.createDatabase(), await options.target.createDatabase()]
-      const connected = await connectVillages(exchange, sourceUrl, targetUrl)
+      const connected = await connectVillages(exchange, sourceUrl, targetUrl, options.configured)
       const chaos = new Chaos(options, { exchange, sourceUrl, targetUrl, ...connected })
       await chaos.#firstLoad(villages(options))
       return chaos

@@ -2,8 +2,8 @@
 import t, { type Test } from 'tap'
 import { longer } from '../support/longer.ts'
 import { startMariadb } from '../support/mariadb.ts'
-import { startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
-import { Chaos, faults, isEqual, showDifference, type Fault } from './chaos.ts'
+import { logSettings, startPostgres } from '../support/postgres.ts'
+import { Chaos, faults, isEqual, showDifference, type ChaosOptions, type Fault } from './chaos.ts'
 import { seedOfThisRun } from './random.ts'
 
 const seed = seedOfThisRun()
@@ -12,7 +12,7 @@ say(`QIANZHI_SEED=${seed}`)
 
 async function rounds(
   t: Test,
-  ends: { source: TestDatabaseServer; target: TestDatabaseServer },
+  ends: Pick<ChaosOptions, 'source' | 'target' | 'configured'>,
   plan: (chaos: Chaos) => Fault[],
 ): Promise<void> {
   const chaos = await Chaos.start({ seed, ...ends, note: say })
@@ -30,6 +30,12 @@ await t.test('PostgreSQL to PostgreSQL: every piece is killed at least once', as
   const [source, target] = await Promise.all([startPostgres(), startPostgres()])
   t.teardown(() => Promise.all([source.stop(), target.stop()]))
   await rounds(t, { source, target }, ({ random }) => [...faults, ...Array.from({ length: 4 }, () => random.pick(faults))])
+})
+
+await t.test('PostgreSQL by its log', async (t) => {
+  const [source, target] = await Promise.all([startPostgres({ settings: logSettings }), startPostgres()])
+  t.teardown(() => Promise.all([source.stop(), target.stop()]))
+  await rounds(t, { source, target, configured: { capture: 'log' } }, () => ['provider', 'source', 'hub', 'provider'])
 })
 
 const mariadb = await startMariadb()

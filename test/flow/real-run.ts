@@ -69,13 +69,14 @@ export function deliveredTable(url: string): string {
   return url.startsWith('postgres') ? 'delivered.villages' : 'delivered_villages'
 }
 
-/** Statistics supplies `villages`; civil affairs receives all items. Nothing is started yet. */
+/** Statistics supplies `villages`; civil affairs receives all items. Nothing is started yet. `more`: additions to the source's configuration. */
 export async function connectVillages(
   exchange: Exchange,
   sourceUrl: string,
   targetUrl: string,
+  more: object = {},
 ): Promise<{ provider: TestAgent; receiver: TestAgent; route: string; grant: string }> {
-  const sources = [{ resource: 'villages', database: 'front', table: 'villages' }]
+  const sources = [{ resource: 'villages', database: 'front', table: 'villages', ...more }]
   const provider = await exchange.enrol('statistics-front', { agency: 'statistics', databases: { front: { url: sourceUrl } }, sources })
   await exchange.publish(villagesResource())
   await provider.command('setup', '--create-table')

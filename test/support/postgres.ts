@@ -103,6 +103,9 @@ export async function findPostgres(): Promise<TestDatabases> {
   return { ...databasesAt(own.url(), copied), stop: () => own.stop() }
 }
 
+/** What reading the log needs of a server. */
+export const logSettings = { wal_level: 'logical', max_slot_wal_keep_size: '1GB' }
+
 /** For servers whose machine never loses power. */
 const unsafeButFast = { fsync: 'off', full_page_writes: 'off', max_connections: '500' }
 /** How a run's server is started. */

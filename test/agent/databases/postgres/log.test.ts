@@ -2,7 +2,7 @@
 import t, { type Test } from 'tap'
 import type { SourceTable } from '../../../../agent/database.ts'
 import { Random, seedOfThisRun } from '../../../faults/random.ts'
-import { startPostgres } from '../../../support/postgres.ts'
+import { logSettings, startPostgres } from '../../../support/postgres.ts'
 import { captureConformance } from '../conformance/capture.ts'
 import {
   at,
@@ -26,8 +26,7 @@ import { freshDatabase, postgres } from './dialect.ts'
 
 const server = await startPostgres({
   settings: {
-    wal_level: 'logical',
-    max_slot_wal_keep_size: '1GB',
+    ...logSettings,
     max_replication_slots: '300',
     max_wal_senders: '300',
     max_connections: '400',
