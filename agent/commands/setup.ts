@@ -180,9 +180,10 @@ async function printSetup(deps: CommandDeps, database: Database, source: SourceT
   }
   try {
     const script = await database.setupScript(source, user)
+    const [zh, en] = source.capture === 'log' ? ['日志读取', 'the reading of the log'] : ['触发器', 'triggers']
     return print(
-      `资源 ${resource}（表 ${table}）的采集：变化队列和触发器，表和数据不变；以 teardown --print 拆除`,
-      `Capture of resource ${resource} (table ${table}): a queue and triggers; the table and its rows stay as they are; teardown --print undoes it`,
+      `资源 ${resource}（表 ${table}）的采集：变化队列和${zh}，表和数据不变；以 teardown --print 拆除`,
+      `Capture of resource ${resource} (table ${table}): a queue and ${en}; the table and its rows stay as they are; teardown --print undoes it`,
       script,
     )
   } catch (error) {

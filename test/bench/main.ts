@@ -47,7 +47,13 @@ if (!bench) throw new Error(`benchmarks: ${Object.keys(benches).join(', ')}`)
 const note = (line: string): void => void process.stderr.write(`${line}\n`)
 const figures = await (
   await bench()
-).run({ rows: Number(values.rows ?? 300_000), minutes: Number(values.minutes ?? 10), relay: values.relay ?? false, capture: values.capture === 'log' ? 'log' : 'triggers', note })
+).run({
+  rows: Number(values.rows ?? 300_000),
+  minutes: Number(values.minutes ?? 10),
+  relay: values.relay ?? false,
+  capture: values.capture === 'log' ? 'log' : 'triggers',
+  note,
+})
 const kept = values.against === undefined ? undefined : (JSON.parse(readFileSync(values.against, 'utf8')) as Record<string, number>)
 if (kept) for (const line of against(kept, figures as Record<string, number>)) note(line)
 if (values.json) process.stdout.write(`${JSON.stringify(figures)}\n`)

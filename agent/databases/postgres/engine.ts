@@ -65,7 +65,7 @@ const engine: TableEngine<Connection> = {
     if (source.capture === 'log') {
       const reason = (await unreadableLog(connection)) ?? (await unloggedKeys(connection, source, table))
       if (reason) throw new QianzhiError('QZ-SOURCE-TABLE', { table: source.table, reason })
-      return logScript(source, table, await publishScript(connection, source, table), { runtimeUser, move })
+      return logScript(source, table, await publishScript(connection, table), { runtimeUser, move })
     }
     return setupScript(source, table, await tableMembers(connection, table.oid), { runtimeUser, move })
   },

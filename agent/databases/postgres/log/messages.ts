@@ -10,6 +10,8 @@ export interface Relation<Of> {
   places: readonly number[] | undefined
 }
 
+export type Operation = 'insert' | 'update' | 'delete' | 'truncate'
+
 export interface LoggedColumn {
   name: string
   /** Part of the replica identity: old tuples have its value. */
@@ -25,7 +27,7 @@ export interface Changes<Of> {
   relation(oid: number, columns: readonly LoggedColumn[]): readonly Relation<Of>[]
   key(of: Of, key: readonly (string | null)[]): void
   /** Something was changed of which no key is told. */
-  unknown(of: Of, what: 'insert' | 'update' | 'delete' | 'truncate'): void
+  unknown(of: Of, what: Operation): void
 }
 
 const [begin, commit, relation, insert, update, remove, truncate] = [0x42, 0x43, 0x52, 0x49, 0x55, 0x44, 0x54]
@@ -73,7 +75,7 @@ export class LogMessages<Of> {
     this.#relations.set(oid, this.#changes.relation(oid, columns))
   }
 
-  #change(bytes: Buffer, what: 'insert' | 'update' | 'delete'): void {
+  #change(bytes: Buffer, what: Operation): void {
     const relations = this.#relations.get(this.#int32(bytes)) ?? []
     const at = this.#at
     for (const { of, places } of relations) {

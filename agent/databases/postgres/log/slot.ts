@@ -89,28 +89,29 @@ const identityQuery = `
       where i.indrelid = c.oid and case c.relreplident when 'd' then i.indisprimary when 'i' then i.indisreplident else false end))::text
   from pg_class c join pg_namespace n on n.oid = c.relnamespace where c.oid = any($1::oid[])`
 
-/** Columns that travel: the key's, and those of the replica identity, without which the server would refuse updates. All, where that is the row. */
-async function loggedColumns(connection: Connection, source: SourceTable, table: Table): Promise<string[] | undefined> {
+/** Columns that travel: those of the replica identity, of which the key is a part. Undefined for all: where that is the row, or none can be named. */
+async function loggedColumns(connection: Connection, table: Table): Promise<string[] | undefined> {
   const [row] = await connection.query(`select current_setting('server_version_num')::int >= ${namesColumns}`)
   // Columns of a partitioned table do not hold for its partitions, whose own changes are read.
   if (row![0] !== 't' || table.kind === 'p') return undefined
   const [identity] = await connection.query(identityQuery, [[table.oid]])
-  if (identity![3] === 'f') return undefined
-  const keys = source.columns.flatMap(({ item, column }) => (item.key ? [column] : []))
-  return [...new Set([...keys, ...(JSON.parse(identity![4]!) as string[])])]
+  return identity![3] === 'f' ? undefined : (JSON.parse(identity![4]!) as string[])
 }
 
-/** The publication takes the table, and a slot begins where there is none: not in a transaction that writes. */
-export async function publishScript(connection: Connection, source: SourceTable, table: Table): Promise<string[]> {
-  const columns = await loggedColumns(connection, source, table)
+/** The publication takes the table where it has it not, or not with these columns; a slot begins where there is none: not in a transaction that writes. */
+export async function publishScript(connection: Connection, table: Table): Promise<string[]> {
+  const columns = await loggedColumns(connection, table)
+  const numbers = columns?.map((column) => table.columns.get(column)!.number).toSorted((a, b) => a - b)
   const list = columns ? ` (${columns.map(quoteName).join(', ')})` : ''
   return [
     'begin',
     `set local lock_timeout = '5s'`,
     `do $$ begin
   if not exists (select from pg_publication where pubname = '${publication}') then create publication ${publication}; end if;
-  if exists (${publishedOf(quoteText(table.name))}) then alter publication ${publication} drop table ${table.name}; end if;
-  alter publication ${publication} add table ${table.name}${list};
+  if not exists (${publishedOf(quoteText(table.name))} and coalesce(to_jsonb(r) -> 'prattrs', 'null') = '${JSON.stringify(numbers ?? null)}') then
+    if exists (${publishedOf(quoteText(table.name))}) then alter publication ${publication} drop table ${table.name}; end if;
+    alter publication ${publication} add table ${table.name}${list};
+  end if;
 end $$`,
     'commit',
     // Whoever else reads by a slot that is gone has missed something.
