@@ -53,8 +53,8 @@ export function SessionGate({ children }: { children: ReactNode }) {
     [client, data, refetch],
   )
   const again = () => void client.resetQueries()
-  if (error) return <Failed error={error} again={() => void refetch()} />
-  if (data === undefined) return <Waiting />
+  // A hub that is away for a while ends nobody's session: what is shown stays until it is back.
+  if (data === undefined) return error ? <Failed error={error} again={() => void refetch()} /> : <Waiting />
   if (data === null) return <SignInPage done={again} />
   const { me, can } = data
   if (me.due === 'password') return <PasswordPage done={again} />

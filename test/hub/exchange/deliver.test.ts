@@ -172,8 +172,9 @@ void t.test('a revocation in another process acts within a second', async (t) =>
   t.equal((await ask(flow)).batches.length, 1)
   await flow.store.query(`update access_grant set state = 'revoked'`)
   const revoked = performance.now()
-  while ((await ask(flow)).batches.length > 0 && performance.now() - revoked < 5000);
-  t.ok(performance.now() - revoked < 1500)
+  for (let asked = revoked; (await ask(flow)).batches.length > 0; asked = performance.now())
+    if (asked - revoked > 1000) return t.fail(`asked ${Math.round(asked - revoked)} ms after the revocation, and given a batch`)
+  t.pass('nothing is given any more')
 })
 
 void t.test('a waiting poll is answered at once by a batch, a policy, a revocation, a wish; not by anything else', async (t) => {
