@@ -6,7 +6,7 @@ import { against } from './against.ts'
 const benches: Record<string, () => Promise<{ run: (options: BenchOptions) => Promise<Record<string, number | string>> }>> = {
   exchange: () => import('./exchange.ts'),
   villages: () => import('./villages.ts'),
-  idle: () => import('./idle.ts'),
+  light: () => import('./light.ts'),
   backlog: () => import('./backlog.ts'),
   steady: () => import('./steady.ts'),
   capture: () => import('./capture.ts'),

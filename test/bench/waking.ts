@@ -23,10 +23,13 @@ import type { Program } from '../support/programs.ts'
 import { licencesResource } from './licences.ts'
 import type { BenchOptions } from './main.ts'
 
-const counts = [0, 50, 300]
+const usual = [0, 50, 300]
 const enrolments = 10
 
-export async function measureWaking({ note }: Pick<BenchOptions, 'note'>): Promise<Record<string, number>> {
+export async function measureWaking(
+  { note }: Pick<BenchOptions, 'note'>,
+  counts: readonly number[] = usual,
+): Promise<Record<string, number>> {
   const server = await startPostgres()
   const url = await server.createDatabase()
   const exchange = await Exchange.start({ hub: { store: url } })
@@ -62,6 +65,7 @@ export async function measureWaking({ note }: Pick<BenchOptions, 'note'>): Promi
       const ms = Math.round(((exchange.hub.cpuSeconds! - before) * 1000) / enrolments)
       note(`an enrolment beside ${count} waiting agents of its agency: ${ms} ms of the hub's processor`)
       figures[`enrolmentCpuMsBeside${count}`] = ms
+      figures[`hubMbBeside${count}`] = Math.round(exchange.hub.memoryMb!)
       if (count === 0) empty = exchange.hub.memoryMb!
     }
     const kib = Math.round(((exchange.hub.memoryMb! - empty) * 1024) / waiting)

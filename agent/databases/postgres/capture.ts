@@ -100,7 +100,9 @@ export class PostgresCapture implements Capture {
     // What was altered is read anew.
     this.#watched.delete(source)
     const coverage = await this.#work(source, () => coverageOf(this.#connection, source))
-    if (source.capture !== 'log' || this.#log?.reads(source)) return coverage
+    if (source.capture !== 'log') return coverage
+    await this.#log?.caughtUp(0n)
+    if (this.#log?.reads(source)) return coverage
     // It was set up under this capture.
     await this.#openLog()
     if (!this.#log?.reads(source)) throw notSetUp(source, { zh: '缺少复制槽', en: 'its replication slot is missing' })
@@ -227,7 +229,10 @@ export class PostgresCapture implements Capture {
     if (!watched.many || !blocks?.pays()) return undefined
     const limit = Math.ceil(maxKeys / watched.keysPerEntry)
     const { queue } = sourceNames(source.resource)
-    const listed = await this.#work(source, () => listEntries(this.#connection, queue, limit, inFlight))
+    const list = () => this.#work(source, () => listEntries(this.#connection, queue, limit, inFlight))
+    const before = this.#log?.written
+    let listed = await list()
+    if (listed.keys < maxKeys && (await this.#readSince(before))) listed = await list()
     watched.many = listed.keys >= fewKeys
     // Entries may hold far more keys than the last ones did: the other way finds out how many are to be asked for.
     if (!watched.many || listed.marked || listed.keys > 2 * maxKeys) return undefined

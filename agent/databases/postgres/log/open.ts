@@ -27,7 +27,6 @@ export async function openLog(
     tables.add(table.name)
   }
   const needed = read.some(({ capture }) => capture === 'log')
-  if (read.length === 0) await endSlot(connection)
   const slot = read.length > 0 ? await soundSlot(connection, needed) : undefined
   if (!slot) return undefined
   const reader = await LogReader.open({ url, writer: await connect(connection.database, url, 'log'), slot }, read, onWritten)

@@ -443,6 +443,23 @@ t.test('a large transaction, and small ones beside it', async (t) => {
   t.equal(model.rows.size, 60_001)
 })
 
+t.test('many keys come as blocks, and their end is seen with them', async (t) => {
+  const { test, capture, source } = await watched(t)
+  await test.query(`insert into licence select 'k' || i, null, i from generate_series(1, 200) i`)
+  await drained({ capture, source })
+  const model = new Model()
+  model.seq = (await capture.state(source)).position!.seq
+  for (let turn = 0; turn < 10; turn++) {
+    await test.query(`update licence set amount = ${turn}`)
+    await capture.take(source, 1000, new Set())
+    await test.query(`update licence set name = 'last' where id = 'k7'`)
+    const blocks = await capture.takeBlocks!(source, 1000, new Set())
+    t.ok(blocks && blocks.rows === 200 && blocks.keys === 201, 'what was committed before it was asked for is among them')
+    await capture.mark(source, { entries: blocks!.entries })
+    t.same((await capture.take(source, 10, new Set())).entries, [])
+  }
+})
+
 t.test('the slot moves on, so that the server may forget', async (t) => {
   const { test, database, capture, source } = await watched(t)
   const confirmed = async () =>
