@@ -372,8 +372,8 @@ export const kinds = {
     503,
     'operator',
     true,
-    '中心服务器的时钟为 {wall}，按推算应为 {reckoned}：到期、清除、清理等按推算时间处理。请校正服务器时钟；时钟无误的，由市电子政务办确认（POST /api/v1/clock/confirm，或 qianzhi-hub clock confirm）',
-    'The clock of the hub says {wall}, and it should be about {reckoned}: what ends by time goes by the latter. Put the clock right; where it is right, the office confirms it (POST /api/v1/clock/confirm, or qianzhi-hub clock confirm)',
+    '中心服务器的时钟为 {wall}，按推算应为 {reckoned}：到期、清除、清理等按推算时间处理。请校正服务器时钟；时钟无误的，由市电子政务办确认（控制台“系统状况”，或执行 qianzhi-hub clock confirm）',
+    'The clock of the hub says {wall}, and it should be about {reckoned}: what ends by time goes by the latter. Put the clock right; where it is right, the office confirms it (in the console under System, or by qianzhi-hub clock confirm)',
   ),
   'QZ-CLOCK-STORE': kind(
     503,
@@ -453,8 +453,8 @@ export const kinds = {
     409,
     'requester',
     false,
-    '整表替换将删除现有 {rows} 行中的 {deletes} 行：确属应删的，请以 deletes: {deletes} 确认',
-    'Replacing the whole deletes {deletes} of the {rows:row} that stand: if they are meant, confirm with deletes: {deletes}',
+    '整表替换将删除现有 {rows} 行中的 {deletes} 行：确属应删的，请填写要删除的行数 {deletes} 确认',
+    'Replacing the whole deletes {deletes} of the {rows:row} that stand: if they are meant, confirm with their number, {deletes}',
   ),
   'QZ-DATA-ENDED': kind(
     403,

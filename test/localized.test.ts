@@ -8,8 +8,8 @@ const folders = ['protocol', 'hub', 'agent']
 /** `'中文 / English'` in one string, with or without what is put in. */
 const joined = /\p{Script=Han}[^'"`]*\/ [A-Za-z$'`]|zh\} \/ \$\{|['`] \/ ['`]/u
 
-/** `reason: 'not found'`: a literal of words of ours in no Chinese; what is put in may be anything. */
-const english = /\b(?:(?:reason|what|operation): |(?:unfit|refuse)\(\w+, )(?:'([^']*)'|`((?:\$\{[^}]*\}|[^`])*)`)/gu
+/** `reason: 'not found'`: a literal of words of ours in no Chinese; what is put in may be anything; before `|` it is a type. */
+const english = /\b(?:(?:reason|what|operation): |(?:unfit|refuse)\(\w+, )(?:'([^']*)'(?! \|)|`((?:\$\{[^}]*\}|[^`])*)`)/gu
 
 /** `状态 ${state}`: a name of ours, which has words in both languages, as it is in the code. */
 const bare = /\p{Script=Han}[^'`]*\$\{(?:[\w.!?#]*[.!])?(?:state|event|outcome|step|operation|difference|became|mode)\}/u
@@ -17,6 +17,9 @@ const bare = /\p{Script=Han}[^'`]*\$\{(?:[\w.!?#]*[.!])?(?:state|event|outcome|s
 /** `${count} rows`, which for one is none: `counted` writes it. */
 const manyOfOne =
   /\$\{(?!limits\.)(?:[\w.!?]*\.)?(?:count|rows|keys|days|minutes|tried|quarantine|length)\} (?:rows|keys|tables|items|days|minutes|batches|resources|files)\b/
+
+/** A call of the API, where people read what to do: it is a place of the console, or a command. */
+const apiCall = /['`(（ ](?:GET|POST|PUT|PATCH|DELETE) \/[a-z]/
 
 /** 中文 followed by ASCII punctuation; before a space it is syntax that the text shows (`{ 名称: 值 }`). */
 const halfWidth = /[\p{Script=Han}”\uff09][,;:](?!\s)|\p{Script=Han}\((?!\\)/u
@@ -89,6 +92,15 @@ t.test('Chinese text has full-width punctuation', async (t) => {
   for (const text of ["'已停止\uff0c请重启'", "['是', '否']", '{ 名称: 值 }', '--key 公钥[,公钥]']) t.notMatch(text, halfWidth, text)
   t.same(
     found((text) => halfWidth.test(text)),
+    [],
+  )
+})
+
+t.test('what is to be done is told by the console, or a command, and not by calls of the API', async (t) => {
+  for (const text of ["'先申请（POST /applications）'", "'a user applies (POST /applications)'"]) t.match(text, apiCall, text)
+  const told = ['protocol', 'agent'].flatMap(sources).flatMap((file) => code(file).map(([line, text]) => `${file}:${line} ${text.trim()}`))
+  t.same(
+    told.filter((text) => apiCall.test(text)),
     [],
   )
 })

@@ -124,8 +124,8 @@ export function supplyFor(policy: Policy | undefined, resource: string): Supply 
 const notPublished = {
   reason: { zh: '本单位没有已发布的此资源', en: 'this agency has published none of this code' },
   next: {
-    zh: '核对 sources 中的资源代码；尚未登记的，由本单位编目人员登记（POST /registrations）、审核人员发布；之后自动继续',
-    en: 'look at its code under sources; where it is not registered yet, the registrar of this agency registers it (POST /registrations) and its reviewer publishes; then it goes on by itself',
+    zh: '核对 sources 中的资源代码；尚未登记的，由本单位编目人员在控制台“目录登记”中登记、审核人员发布；之后自动继续',
+    en: 'look at its code under sources; where it is not registered yet, the registrar of this agency registers it in the console (Registrations) and its reviewer publishes; then it goes on by itself',
   },
 }
 

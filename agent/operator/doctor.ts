@@ -90,8 +90,8 @@ function grantCheck({ timezone }: AgentConfig, sink: SinkConfig, granted: boolea
   return {
     name,
     ok: false,
-    zh: '尚未授权：由本单位使用人员申请（POST /applications）',
-    en: 'not granted yet: a user of this agency applies (POST /applications)',
+    zh: '尚未授权：由本单位使用人员在控制台“资源目录”中找到该资源，“申请共享”',
+    en: 'not granted yet: a user of this agency finds it in the console (Catalog) and applies there',
   }
 }
 

@@ -21,17 +21,17 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'have the network let connections to the hub through, without a sign-in page and unaltered; where a gateway says 502, 503 or 504, see whether the hub runs',
   },
   'QZ-HUB-CERTIFICATE': {
-    zh: '向市电子政务办核实中心证书；确已更换的，重新登记（enroll）',
-    en: "ask the office whether the hub's certificate was changed; if it was, enrol again",
+    zh: '向市电子政务办核实中心证书；确已更换的，重新执行 qianzhi-agent enroll（后加令牌）',
+    en: "ask the office whether the hub's certificate was changed; if it was, run qianzhi-agent enroll again with a token",
   },
   'QZ-AGENT-REVOKED': {
-    zh: '向市电子政务办查询原因；仍需要的，由本单位信息化人员重新申请前置机（POST /machines），批准后以新令牌登记（enroll）',
-    en: 'ask the office why; where it is still needed, agency IT applies for a front-end machine anew (POST /machines) and enrols with its token',
+    zh: '向市电子政务办查询原因；仍需要的，由本单位信息化人员在控制台“前置机申请”中重新申请，批准后执行 qianzhi-agent enroll（后加新令牌）',
+    en: 'ask the office why; where it is still needed, agency IT applies for a machine anew in the console (Machine applications), then runs qianzhi-agent enroll with its token',
   },
   'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接，策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
   'QZ-SUPPLY-NOT-ALLOWED': {
-    zh: '由本单位编目人员登记、审核人员发布此资源；有多台前置机的，在资源登记中写明由本机提供（producer）',
-    en: 'the registrar of this agency registers the resource and its reviewer publishes it; where there are several machines, the registration names this one as producer',
+    zh: '由本单位编目人员登记、审核人员发布此资源；有多台前置机的，在控制台“目录登记”的“前置机代理”中选定本机',
+    en: 'the registrar of this agency registers the resource and its reviewer publishes it; where there are several machines, the registration in the console names this one as its producing agent',
   },
   'QZ-PROVIDER-KEY': {
     zh: '向提供方核实密钥已更换，再执行 qianzhi-agent trust 资源',
@@ -62,12 +62,12 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
     en: 'write these lines into the configuration file and save it',
   },
   'QZ-SINK-BAD-SHARE': {
-    zh: '执行 qianzhi-agent quarantine 查看原因，修正落地表后 replay',
-    en: 'run qianzhi-agent quarantine for the reasons, put the table right, then replay',
+    zh: '执行 qianzhi-agent quarantine 查看原因，修正落地表后执行 qianzhi-agent replay',
+    en: 'run qianzhi-agent quarantine for the reasons, put the table right, then run qianzhi-agent replay',
   },
   'QZ-ROUTE-ENDED': {
-    zh: '核对配置和申请：未申请或未批准的，由使用人员申请',
-    en: 'look at configuration and application: a user applies for what was not applied for, or not approved',
+    zh: '核对配置和申请：未申请或未批准的，由使用人员在控制台“资源目录”中申请',
+    en: 'look at configuration and application: a user applies in the console (Catalog) for what was not applied for, or not approved',
   },
   'QZ-FOLDER-UNREACHABLE': {
     zh: '检查网络共享、路径、权限和磁盘空间',
