@@ -30,7 +30,7 @@ const steps: Partial<Record<ErrorCode, LocalizedText>> = {
   },
   'QZ-POLICY-EXPIRED': { zh: '恢复与中心的连接，策略会自动更新', en: 'restore the connection to the hub: the policy is renewed by itself' },
   'QZ-SUPPLY-NOT-ALLOWED': {
-    zh: '由本单位编目人员登记、审核人员发布此资源；有多台前置机的，在控制台“目录登记”的“前置机代理”中选定本机',
+    zh: '由本单位编目人员登记、审核人员发布此资源；有多台前置机的，在控制台“目录登记”的“提供的代理”中选定本机',
     en: 'the registrar of this agency registers the resource and its reviewer publishes it; where there are several machines, the registration in the console names this one as its producing agent',
   },
   'QZ-PROVIDER-KEY': {

@@ -118,7 +118,7 @@ const common: Readonly<Record<string, LocalizedText>> = {
   receiver: say('获取单位代码', 'code of the receiving agency'),
   provider: say('提供单位代码', 'code of the providing agency'),
   frequency: say('更新频率', 'how often an update is due'),
-  period: say('期间，如 2026-Q4', 'period such as 2026-Q4'),
+  period: say('期间，如 2026-Q4', 'period, such as 2026-Q4'),
   advice: say('改进意见', 'advice'),
   providedBy: say('由谁提供前置机', 'who provides the machine'),
   replaces: say('所替换的前置机代理', 'the agent that it takes the place of'),

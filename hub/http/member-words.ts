@@ -69,7 +69,7 @@ export const memberWords: Readonly<Record<string, LocalizedText>> = {
   lastSignIn: t('最近登录', 'last sign-in'),
   lastSeen: t('最近联系', 'last heard of'),
   enrolled: t('登记时间', 'enrolled'),
-  morning: t('晨检', 'morning line'),
+  morning: t('早报', 'morning line'),
   refusedFiles: t('被拒文件', 'refused files'),
   kind: t('种类', 'kind'),
   uscc: t('统一社会信用代码', 'unified social credit code'),

@@ -90,8 +90,8 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
         ? {
             who: 'provider',
             agency,
-            zh: `${agencyName}没有可提供此资源的代理，或有多个而未指定：请其信息化人员登记前置机，或由其编目人员、审核人员在资源中指定提供的代理（producer）`,
-            en: `${agencyName} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name the producer of the resource`,
+            zh: `${agencyName}没有可提供此资源的代理，或有多个而未指定：请其信息化人员登记前置机，或由其编目人员、审核人员在控制台“目录登记”的“提供的代理”中指定`,
+            en: `${agencyName} has no agent that supplies this resource, or several and none is named: its IT enrols one, or its registrar and reviewer name its producing agent in the console (Registrations)`,
           }
         : undefined,
     ),

@@ -139,7 +139,7 @@ const steps: readonly { name: string; role: Role; address: string; do?: (page: P
       await page.click('.item-grid tbody td:last-child button >> nth=0')
     },
   },
-  { name: 'query one', role: 'registrar', address: '/queries/halls' },
+  { name: 'query one', role: 'user', address: '/queries/r00000' },
   { name: 'catalog found', role: 'user', address: `/catalog?text=${encodeURIComponent('登记')}` },
   { name: 'search', role: 'office', address: `/search?text=${encodeURIComponent('信息')}` },
   { name: 'search nothing', role: 'user', address: '/search?text=zzzz' },

@@ -2,7 +2,7 @@
 import { useIsFetching, useQuery, useQueryClient } from '@tanstack/react-query'
 import { Badge, Button, Dropdown, Input, type InputRef } from 'antd'
 import { lazy, Suspense, useEffect, useRef } from 'react'
-import { NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
+import { Link, NavLink, Route, Routes, useLocation, useNavigate } from 'react-router'
 import { call } from './api.ts'
 import { setBasket, useBasket } from './basket.ts'
 import { useDark } from './dark.tsx'
@@ -97,12 +97,25 @@ export function Frame() {
                   .map((place) => (
                     <Route key={place.path} path={`/${place.path}/:id`} element={<ObjectPage kind={place.kind!} place={place} />} />
                   ))}
-                <Route path="*" element={<p>{say(t('没有这个页面', 'There is no such page'))}</p>} />
+                <Route path="*" element={<NoPage />} />
               </Routes>
             </Suspense>
           </PageBoundary>
         </main>
       </div>
+    </>
+  )
+}
+
+/** An address that leads nowhere, and where to go on. */
+function NoPage() {
+  const { say } = useWords()
+  return (
+    <>
+      <h1>{say(t('没有这个页面', 'There is no such page'))}</h1>
+      <p>
+        <Link to="/">{say(t('回到工作台', 'To what waits for me'))}</Link>
+      </p>
     </>
   )
 }

@@ -47,6 +47,13 @@ export function addressOfCase(link: unknown, can: Can): string | undefined {
   return path === 'resources' || (list !== undefined && can(list)) ? link.replace(/\/webhooks$/, '') : undefined
 }
 
+/** `order 7`, as the audit and deadlines name what they are about. */
+function addressOfObject(object: string, can: Can): string | undefined {
+  const [kind = '', ...id] = object.split(' ')
+  const place = placeOfKind(kind)
+  return place && can(place.list) ? `/${place.path}/${encodeURIComponent(id.join(' '))}` : undefined
+}
+
 /** An overdue duty is ordered to be put right; its holder explains it, or one that still runs. */
 function leadsOfDuty(line: Readonly<Record<string, unknown>>): readonly Lead[] {
   if (line['state'] !== 'overdue' && line['state'] !== 'running') return []
@@ -222,6 +229,7 @@ export const groups: readonly Group[] = [
         name: t('办理时限', 'Deadlines'),
         list: 'deadline.list',
         columns: ['object', 'kind', 'agency', 'role', 'startedAt', 'due', 'daysLeft', 'state'],
+        link: ({ object }, can) => addressOfObject(String(object), can),
       },
       {
         path: 'orders',

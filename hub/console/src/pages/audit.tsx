@@ -28,12 +28,7 @@ const place = places.find(({ path }) => path === 'audit')!
 /** The audit: whether its chain is whole, and its entries. */
 export default function AuditPage() {
   const { can } = useSession()
-  return (
-    <>
-      {can('audit.verification') && <Verify />}
-      <ListPage place={place} />
-    </>
-  )
+  return <ListPage place={place}>{can('audit.verification') && <Verify />}</ListPage>
 }
 
 const isOpen = (verification: Verification | undefined) => ['queued', 'running'].includes(verification?.job?.state ?? '')

@@ -91,7 +91,7 @@ export function HomePage() {
                 return address ? <Link to={address}>{words}</Link> : words
               },
             },
-            { title: say(t('来自', 'From')), dataIndex: 'agencyName' },
+            { title: say(t('来自', 'From')), render: (_, { agencyName }) => agencyName ?? '—' },
             { title: say(t('状态', 'State')), render: (_, todo) => <StateWord state={todo.state} text={say(todo.stateName)} /> },
             {
               title: say(t('收到', 'Since')),

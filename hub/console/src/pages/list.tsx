@@ -1,8 +1,8 @@
 import { useInfiniteQuery } from '@tanstack/react-query'
 import { Button, Table } from 'antd'
-import { useState } from 'react'
+import { useState, type ReactNode } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
-import { addressOf, call } from '../api.ts'
+import { addressOf, call, Problem } from '../api.ts'
 import { nameOf, plain } from '../fields.ts'
 import { operations, verbOf, type Text } from '../meta.ts'
 import { ActionDialog } from '../parts/action-dialog.tsx'
@@ -26,7 +26,7 @@ interface Page {
 const paging = new Set(['sort', 'after', 'limit', 'format', 'language'])
 
 /** Lines of a kind: filters in one row and the order of a column, which the address keeps; how many there are; page after page. */
-export default function ListPage({ place }: { place: Place }) {
+export default function ListPage({ place, children }: { place: Place; children?: ReactNode }) {
   const { say, language } = useWords()
   const { can, everywhere } = useSession()
   const navigate = useNavigate()
@@ -49,6 +49,8 @@ export default function ListPage({ place }: { place: Place }) {
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next }) => next ?? undefined,
   })
+  // Nothing is to be filtered of what is refused.
+  const refused = error instanceof Problem && error.status === 403
   const lines = data?.pages.flatMap(({ items }) => items) ?? []
   const change = (name: string, value: string | undefined) =>
     setSearch(value ? { ...asked, [name]: value } : without(asked, name), { replace: true })
@@ -74,8 +76,9 @@ export default function ListPage({ place }: { place: Place }) {
   return (
     <>
       <h1>{say(!all && place.own ? place.own : place.name)}</h1>
+      {children}
       <div className="filters">
-        {filters.map((field) => (
+        {(refused ? [] : filters).map((field) => (
           <Filter
             key={field.name}
             field={field}
@@ -139,6 +142,7 @@ export default function ListPage({ place }: { place: Place }) {
             ...place.columns.map((member, at) => ({
               title: say(nameOf(member, place.kind)),
               key: member,
+              ...(member === 'title' && { className: 'title' }),
               ...(sorts.has(member) && { sorter: true, sortOrder: orderOf(sort, member) }),
               render: (_: unknown, line: Line) => {
                 const shown = <Value line={line} member={member} kind={place.kind} />

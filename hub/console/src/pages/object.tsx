@@ -107,7 +107,7 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
       </h1>
       <div className="columns">
         <section>
-          <Facts line={data} kind={kind} members={Object.keys(data).filter((member) => !hidden.has(member) && !member.endsWith('Name'))} />
+          <Facts line={data} kind={kind} members={membersShown(data, title)} />
           <ItemsAsked read={data} found={found} />
           {can(`${kind}.attachments`) && (
             <Suspense>
@@ -167,6 +167,13 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
         </Suspense>
       )}
     </>
+  )
+}
+
+/** What the heading says is not said again. */
+function membersShown(read: Read, heading: string): string[] {
+  return Object.keys(read).filter(
+    (member) => !hidden.has(member) && !member.endsWith('Name') && !(member === 'title' && read['title'] === heading),
   )
 }
 

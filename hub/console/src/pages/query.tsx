@@ -237,7 +237,7 @@ function Filtered({ resource, items }: { resource: string; items: readonly Query
             {data.next && <Button onClick={() => setAfter(data.next!)}>{say(t('下一页', 'Next page'))}</Button>}
           </p>
           <p className="muted">
-            {say(t('数据来源', 'Source'))}:{' '}
+            {say(t('数据来源：', 'Source: '))}
             {Object.entries(data.source)
               .map(([, value]) => sourceText(value))
               .filter(Boolean)

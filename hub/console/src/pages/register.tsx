@@ -61,6 +61,7 @@ export default function RegisterPage() {
       />
       <h2>{say(t('四、手工登记，信息项可从 EXCEL 粘贴', '4. By hand; items can be pasted from Excel'))}</h2>
       <Form<{ resource: string; title: string }>
+        colon={false}
         layout="inline"
         onFinish={({ resource, title }) => void create({ resource: resource.trim(), content: { title: title.trim() } })}
       >

@@ -60,7 +60,7 @@ export function SignInPage({ done }: { done: () => void }) {
       </Form>
       <p className="actions">
         <a href="/open">{say(t('对外开放数据', 'Open data'))}</a>
-        <a href="/activate">{say(t('激活帐号', 'Activate an account'))}</a>
+        <a href="/activate">{say(t('激活账户', 'Activate an account'))}</a>
         <LanguageSwitch />
       </p>
     </main>

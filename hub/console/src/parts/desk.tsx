@@ -131,7 +131,7 @@ function OpenCase({ kind, id }: { kind: string; id: string }) {
         <span className="muted">{open.reason && say(open.reason)}</span>
       )}
       <br />
-      {say(t('轮到', 'Turn of'))}:{' '}
+      {say(t('轮到：', 'Turn of: '))}
       {open.turn.map(({ role, agencyName }) => `${agencyName ?? ''} ${roles[role] ? say(roles[role]) : role}`.trim()).join(say(comma))}
     </p>
   )

@@ -114,7 +114,7 @@ function TextFilter({ field, value, change }: FilterProps) {
       placeholder={name}
       defaultValue={value}
       type={field.input === 'day' ? 'date' : 'text'}
-      style={{ width: 150 }}
+      style={{ width: field.input === 'day' ? 160 : 150 }}
       onPressEnter={(event) => take(event.currentTarget.value.trim())}
       onBlur={(event) => take(event.currentTarget.value.trim())}
       onClear={() => change(undefined)}

@@ -32,6 +32,11 @@ export function Failed({ error, again }: { error: unknown; again?: () => void })
         </ul>
       )}
       <div className="muted">
+        {problem.code === 'QZ-FORBIDDEN' && (
+          <>
+            <a href="/">{say(t('回到工作台', 'To what waits for me'))}</a> ·{' '}
+          </>
+        )}
         {say(turn)} · <code>{problem.code}</code>{' '}
         {again && problem.retry && (
           <Button size="small" onClick={again}>

@@ -19,7 +19,7 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
   const { say } = useWords()
   if (member === 'chain')
     return (
-      <Suspense>
+      <Suspense fallback={<span className="chain" />}>
         <Chain line={line as unknown as ChainLine} />
       </Suspense>
     )
@@ -46,6 +46,7 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
     )
   if (member === 'state')
     return <StateWord state={String(value)} text={line['stateName'] ? valueText(line['stateName'], member, kind, say) : text} />
+  if (member === 'duty' && value !== null && value !== undefined) return <StateWord state={String(value)} text={text} />
   if (member === 'outcome' && text.startsWith('QZ-'))
     return (
       <span className="state">
