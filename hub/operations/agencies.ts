@@ -16,7 +16,7 @@ import { handOver } from '../registry/people/handover.ts'
 import { pageOf, queryOf } from '../records/listing.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
-import { AgencyCode, ById, closed, nullable, Text } from './shapes.ts'
+import { AgencyCode, ById, Changed, closed, nullable, onlyCheck, Text, YesNo } from './shapes.ts'
 
 const Named = nullable(Type.Object({ id: Type.String(), name: Type.String() }, closed))
 const Kind = Type.Enum(Object.keys(agencyKinds) as AgencyKind[])
@@ -60,6 +60,17 @@ const Files = Type.Object(
   closed,
 )
 
+const ImportedAgency = Type.Object(
+  {
+    row: Type.Integer(),
+    code: Type.String(),
+    name: Type.String(),
+    outcome: Type.Enum(['created', 'changed', 'unchanged']),
+    changes: Type.Array(Changed),
+  },
+  closed,
+)
+
 /** Agencies as a tree, whom they have named, their internal rules (Art. 2, 4, 23). */
 export const agencyOperations: readonly Operation[] = [
   operation({
@@ -83,9 +94,13 @@ export const agencyOperations: readonly Operation[] = [
     method: 'POST',
     path: '/agencies/import',
     text: { zh: '从 EXCEL 导入机关单位', en: 'import agencies from Excel' },
+    query: Type.Object({ check: Type.Optional(YesNo) }, closed),
     upload: { type: excelType, limit: 10 << 20 },
-    answer: Type.Object({ created: Type.Integer(), changed: Type.Integer(), unchanged: Type.Integer() }, closed),
-    run: ({ registry, principal, body }) => importAgencies(registry, principal, body as Buffer),
+    answer: Type.Object(
+      { created: Type.Integer(), changed: Type.Integer(), unchanged: Type.Integer(), items: Type.Array(ImportedAgency) },
+      closed,
+    ),
+    run: ({ registry, principal, query, body }) => importAgencies(registry, principal, body as Buffer, onlyCheck(query.check)),
   }),
   operation({
     name: 'agency.create',

@@ -24,7 +24,7 @@ import { pageOf, queryOf } from '../records/listing.ts'
 import { edit, reading } from './events.ts'
 import { excelType, FileAnswer, operation, type Operation } from './operation.ts'
 import type { Services } from './services.ts'
-import { AgencyCode, ById, closed, Network, NoBody, nullable, ReasonBody, Text } from './shapes.ts'
+import { AgencyCode, ById, closed, Network, NoBody, nullable, ReasonBody, onlyCheck, Text, YesNo } from './shapes.ts'
 
 const Person = Type.Object(
   {
@@ -60,6 +60,7 @@ function withLink({ person, invitation }: Invited, services: Services) {
 
 /** A workbook, unless JSON is asked for. */
 const format = Type.Optional(Type.Enum(['xlsx', 'json']))
+const check = Type.Optional(YesNo)
 
 async function imported(items: ImportedPerson[], as: 'xlsx' | 'json' | undefined): Promise<FileAnswer | { items: ImportedPerson[] }> {
   return as === 'json' ? { items } : new FileAnswer('导入结果.xlsx', excelType, await importedWorkbook(items))
@@ -90,10 +91,15 @@ const peopleAlone: readonly Operation[] = [
       zh: '从 EXCEL 导入人员，逐行返回结果和激活链接；relink=true 为尚未激活的人员重新生成链接',
       en: 'import people from Excel; answers of each line what became of it, with activation links; relink=true makes new ones for who has not used theirs',
     },
-    query: Type.Object({ format, relink: Type.Optional(Type.Enum(['true', 'false'])) }, closed),
+    query: Type.Object({ format, check, relink: Type.Optional(YesNo) }, closed),
     upload: { type: excelType, limit: 10 << 20 },
     run: async ({ registry, services, principal, query, body }) => {
-      const how = { rules: services.access.rules, hub: services.address().urls[0]!, relink: query.relink === 'true' }
+      const how = {
+        rules: services.access.rules,
+        hub: services.address().urls[0]!,
+        relink: query.relink === 'true',
+        only: onlyCheck(query.check),
+      }
       return imported(await importPeople(registry, principal, body as Buffer, how), query.format)
     },
   }),
@@ -102,9 +108,10 @@ const peopleAlone: readonly Operation[] = [
     method: 'POST',
     path: '/people/import-roles',
     text: { zh: '按同一 EXCEL 文件的“角色”列分配角色', en: 'give the roles that the same workbook names' },
-    query: Type.Object({ format }, closed),
+    query: Type.Object({ format, check }, closed),
     upload: { type: excelType, limit: 10 << 20 },
-    run: async ({ registry, principal, query, body }) => imported(await importRoles(registry, principal, body as Buffer), query.format),
+    run: async ({ registry, principal, query, body }) =>
+      imported(await importRoles(registry, principal, body as Buffer, onlyCheck(query.check)), query.format),
   }),
   operation({
     name: 'person.found',

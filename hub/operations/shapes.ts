@@ -46,3 +46,16 @@ export const NoBody = Type.Object({}, closed)
 export function nullable<T extends TSchema>(shape: T) {
   return Type.Union([shape, Type.Null()])
 }
+
+/** A query's yes or no. */
+export const YesNo = Type.Enum(['true', 'false'])
+
+/** Whether an import is only to say what it would do. */
+export function onlyCheck(check: string | undefined): 'check' | undefined {
+  return check === 'true' ? 'check' : undefined
+}
+
+const member = nullable(Type.Union([Type.String(), Type.Array(Type.String())]))
+
+/** A member of an object, as it was and as it is. */
+export const Changed = Type.Object({ member: Type.String(), before: member, after: member }, closed)

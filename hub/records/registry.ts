@@ -26,6 +26,26 @@ export async function change<T>(registry: Registry, work: (query: Query, affecte
   return result
 }
 
+/** What a change would do: it is done, and all of it taken back. */
+async function rehearse<T>(registry: Registry, work: (query: Query) => Promise<T>): Promise<T> {
+  const takenBack = new Error('rehearsed')
+  const done: { result?: T } = {}
+  try {
+    await registry.store.transaction(async (query) => {
+      done.result = await work(query)
+      throw takenBack
+    })
+  } catch (error) {
+    if (error !== takenBack) throw error
+  }
+  return done.result!
+}
+
+/** Runs a change of the registry that wakes no agent, or only says what it would do. */
+export function changeOrRehearse<T>(registry: Registry, only: 'check' | undefined, work: (query: Query) => Promise<T>): Promise<T> {
+  return only === 'check' ? rehearse(registry, work) : change(registry, work)
+}
+
 /** What stands in a resource's place in a path of an API. */
 const taken: readonly string[] = ['standards']
 

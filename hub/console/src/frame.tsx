@@ -38,6 +38,7 @@ const AgentPage = lazy(() => import('./pages/agent.tsx'))
 const StatisticsPage = lazy(() => import('./pages/statistics.tsx'))
 const BoardPage = lazy(() => import('./pages/board.tsx'))
 const FlowsPage = lazy(() => import('./pages/flows.tsx'))
+const ImportPage = lazy(() => import('./pages/import.tsx'))
 const HelpPage = lazy(() => import('./pages/help.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
@@ -82,6 +83,9 @@ export function Frame() {
                 <Route path="/flows" element={<FlowsPage />} />
                 <Route path="/statistics" element={<StatisticsPage />} />
                 <Route path="/board" element={<BoardPage />} />
+                {(['people', 'agencies'] as const).map((path) => (
+                  <Route key={path} path={`/${path}/import`} element={<ImportPage key={path} path={path} />} />
+                ))}
                 <Route path="/help" element={<HelpPage />} />
                 <Route path="/account" element={<AccountPage />} />
                 <Route path="/audit" element={<AuditPage />} />

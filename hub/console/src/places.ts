@@ -21,6 +21,8 @@ export interface Place {
   readonly make?: readonly string[]
   /** What a line may lead to, for who has the right: dialogs that begin with what the line says. */
   readonly leads?: (line: Readonly<Record<string, unknown>>) => readonly Lead[]
+  /** They can be brought by a file, by who may call one of these. */
+  readonly imports?: readonly string[]
   /** Several lines are decided on together, those in this state. */
   readonly decided?: { readonly by: string; readonly state: string }
   /** Operations on a line. */
@@ -267,6 +269,7 @@ export const groups: readonly Group[] = [
         id: 'code',
         columns: ['code', 'name', 'parent', 'kind', 'state'],
         make: ['agency.create'],
+        imports: ['agency.import'],
       },
       {
         path: 'people',
@@ -275,6 +278,7 @@ export const groups: readonly Group[] = [
         kind: 'person',
         columns: ['name', 'login', 'agency', 'roles', 'state', 'lastSignIn', 'lockedUntil'],
         make: ['person.create'],
+        imports: ['person.import', 'person.import-roles'],
       },
       {
         path: 'keys',

@@ -10,7 +10,8 @@ import type { Query } from '../../store/store.ts'
 import { agencyKinds, insertAgency, readAgency, updateAgency, type AgencyKind, type AgencyRecord } from './agency-tree.ts'
 import { nameForm } from '../../records/name-form.ts'
 import { lockNames } from '../catalog/name-forms.ts'
-import { change, checkCode, type Registry } from '../../records/registry.ts'
+import { changeOrRehearse, checkCode, type Registry } from '../../records/registry.ts'
+import { changesOf, type Change } from '../changes.ts'
 
 type Key = 'code' | 'name' | 'parent' | 'kind' | 'uscc'
 
@@ -49,37 +50,52 @@ export function agencyTemplate(): Promise<Buffer> {
   })
 }
 
-export interface AgencyImport {
-  created: number
-  changed: number
-  unchanged: number
+type Outcome = 'created' | 'changed' | 'unchanged'
+
+/** What became of a line of the file, or would. */
+export interface ImportedAgency {
+  row: number
+  code: string
+  name: string
+  outcome: Outcome
+  changes: Change[]
+}
+
+export interface AgencyImport extends Record<Outcome, number> {
+  items: ImportedAgency[]
 }
 
 type Row = TableRow<Key>
 
 /**
  * Makes the agencies of a workbook, and changes those that are there to what it says; an empty cell changes nothing. All or nothing, every
- * fault named with its cell; the same file again changes nothing. Throws QZ-EXCEL.
+ * fault named with its cell; the same file again changes nothing. `only: 'check'`: says what it would do, and does nothing. Throws QZ-EXCEL.
  */
-export async function importAgencies(registry: Registry, principal: Principal, file: Buffer): Promise<AgencyImport> {
+export async function importAgencies(registry: Registry, principal: Principal, file: Buffer, only?: 'check'): Promise<AgencyImport> {
   const { rows, faults } = await readRows(file)
-  const done = new Map<string, keyof AgencyImport>()
-  await change(registry, async (query) => {
+  const items = await changeOrRehearse(registry, only, async (query) => {
     await query(`select pg_advisory_xact_lock(hashtext('agency tree'))`)
     await lockNames(query)
     await checkRows(query, rows, faults)
     refuseFaults(faults)
     await giveNamesUp(query, rows)
-    for (const row of rows) done.set(row.values.code!, await upsert(query, principal, row, registry.clock()))
+    const before = new Map<string, AgencyRecord | undefined>()
+    for (const row of rows) before.set(row.values.code!, await upsert(query, principal, row, registry.clock()))
     // Parents after all are there, in whatever order they stand.
-    for (const row of rows) {
-      const moved = await setParent(query, principal, row, registry.clock(), faults)
-      if (moved && done.get(row.values.code!) === 'unchanged') done.set(row.values.code!, 'changed')
-    }
+    for (const row of rows) await setParent(query, principal, row, registry.clock(), faults)
     refuseFaults(faults)
+    const lines: ImportedAgency[] = []
+    for (const row of rows) lines.push(lineOf(row, before.get(row.values.code!), await readAgency(query, row.values.code!)))
+    return lines
   })
-  const count = (wanted: keyof AgencyImport) => [...done.values()].filter((outcome) => outcome === wanted).length
-  return { created: count('created'), changed: count('changed'), unchanged: count('unchanged') }
+  const count = (wanted: Outcome) => items.filter(({ outcome }) => outcome === wanted).length
+  return { created: count('created'), changed: count('changed'), unchanged: count('unchanged'), items }
+}
+
+function lineOf({ number: row }: Row, before: AgencyRecord | undefined, after: AgencyRecord): ImportedAgency {
+  const changes = before ? changesOf(before, after, ['name', 'parent', 'kind', 'uscc']) : []
+  const outcome = before === undefined ? 'created' : changes.length > 0 ? 'changed' : 'unchanged'
+  return { row, code: after.code, name: after.name, outcome, changes }
 }
 
 async function readRows(file: Buffer): Promise<{ rows: Row[]; faults: QianzhiError[] }> {
@@ -140,34 +156,28 @@ function isCode(code: string): boolean {
   }
 }
 
-/** What the row says without its parent. */
-async function upsert(query: Query, principal: Principal, { values }: Row, now: Date): Promise<keyof AgencyImport> {
+/** Writes what the row says without its parent. @returns what was there before. */
+async function upsert(query: Query, principal: Principal, { values }: Row, now: Date): Promise<AgencyRecord | undefined> {
   const { code, name, kind, uscc } = values
   const input = { name: name!, ...(kind !== null && { kind: kindByName.get(kind)! }), ...(uscc !== null && { uscc }) }
   const [there] = await query('select from agency where code = $1', [code])
   if (!there) {
     await insertAgency(query, principal, { code: code!, ...input }, now)
-    return 'created'
+    return undefined
   }
   const before = await readAgency(query, code!)
-  const after = await updateAgency(query, principal, code!, input, now)
-  return same(before, after) ? 'unchanged' : 'changed'
+  await updateAgency(query, principal, code!, input, now)
+  return before
 }
 
-function same(before: AgencyRecord, after: AgencyRecord): boolean {
-  return JSON.stringify(before) === JSON.stringify(after)
-}
-
-/** @returns whether the agency was moved. A circle is a fault of the file. */
-async function setParent(query: Query, principal: Principal, { values, fault }: Row, now: Date, faults: QianzhiError[]): Promise<boolean> {
+/** A circle is a fault of the file. */
+async function setParent(query: Query, principal: Principal, { values, fault }: Row, now: Date, faults: QianzhiError[]): Promise<void> {
   const { code, parent } = values
-  if (parent === null) return false
-  const before = await readAgency(query, code!)
+  if (parent === null) return
   try {
-    return !same(before, await updateAgency(query, principal, code!, { parent }, now))
+    await updateAgency(query, principal, code!, { parent }, now)
   } catch (error) {
     if (!(error instanceof QianzhiError && error.code === 'QZ-RULE')) throw error
     faults.push(fault('parent', inLanguage(error.details['reason']!, 'zh'), inLanguage(error.details['reason']!, 'en')))
-    return false
   }
 }

@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../protocol/localized.ts'
 import { activationLink } from './invitations.ts'
@@ -12,7 +11,8 @@ import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import type { Query } from '../../store/store.ts'
 import { roleNames, roles, type Role } from '../../records/roles.ts'
 import { addPerson, inviteAgain, putRoles, readPerson, updatePerson, type Invited, type Person } from './people.ts'
-import { change, type Registry } from '../../records/registry.ts'
+import { changeOrRehearse, type Registry } from '../../records/registry.ts'
+import { changesOf, type Change } from '../changes.ts'
 
 type Key = 'agency' | 'login' | 'name' | 'email' | 'phone' | 'roles'
 
@@ -72,6 +72,7 @@ export interface ImportedPerson {
   login: string
   name: string
   outcome: 'created' | 'changed' | 'unchanged' | 'invited'
+  changes: Change[]
   roles: Role[]
   link: string | null
   expires: Date | null
@@ -83,6 +84,8 @@ export interface PeopleImport {
   hub: string
   /** Also a new link for whoever has not used theirs. */
   relink: boolean
+  /** Only says what it would do: there are no links then. */
+  only?: 'check' | undefined
 }
 
 /**
@@ -92,13 +95,14 @@ export interface PeopleImport {
  */
 export async function importPeople(registry: Registry, principal: Principal, file: Buffer, how: PeopleImport): Promise<ImportedPerson[]> {
   const { rows, faults } = await readRows(file)
-  return change(registry, async (query) => {
+  const done = await changeOrRehearse(registry, how.only, async (query) => {
     await checkRows(query, rows, faults)
     refuseFaults(faults)
-    const done: ImportedPerson[] = []
-    for (const row of rows) done.push(await importPerson(query, registry, principal, row, how))
-    return done
+    const lines: ImportedPerson[] = []
+    for (const row of rows) lines.push(await importPerson(query, registry, principal, row, how))
+    return lines
   })
+  return how.only === 'check' ? done.map((line) => ({ ...line, link: null, expires: null })) : done
 }
 
 async function importPerson(
@@ -113,7 +117,7 @@ async function importPerson(
   const given = { name: name!, ...(email !== null && { email }), ...(phone !== null && { phone }) }
   const now = registry.clock()
   const of = ({ person, invitation }: Invited, outcome: ImportedPerson['outcome']): ImportedPerson => ({
-    ...lineOf(row, person, outcome),
+    ...lineOf(row, person, outcome, []),
     link: activationLink(how.hub, invitation.secret),
     expires: invitation.expires,
   })
@@ -121,20 +125,26 @@ async function importPerson(
   const before = await readPerson(query, there.id)
   const person = await updatePerson(query, principal, there.id, given)
   if (how.relink && there.state === 'invited') return of(await inviteAgain(query, how.rules, principal, person, now), 'invited')
-  return lineOf(row, person, isDeepStrictEqual(before, person) ? 'unchanged' : 'changed')
+  return changedLine(row, before, person)
 }
 
-function lineOf(row: number, { agency, login, name, roles: held }: Person, outcome: ImportedPerson['outcome']): ImportedPerson {
-  return { row, agency, login, name, outcome, roles: held, link: null, expires: null }
+function changedLine(row: number, before: Person, after: Person): ImportedPerson {
+  const changes = changesOf(before, after, ['name', 'email', 'phone', 'roles'])
+  return lineOf(row, after, changes.length > 0 ? 'changed' : 'unchanged', changes)
+}
+
+function lineOf(row: number, person: Person, outcome: ImportedPerson['outcome'], changes: Change[]): ImportedPerson {
+  const { agency, login, name, roles: held } = person
+  return { row, agency, login, name, outcome, changes, roles: held, link: null, expires: null }
 }
 
 /**
- * Gives the people of a workbook exactly the roles that it names, by whoever gives roles; a blank cell changes nothing. All or nothing. Throws
- * QZ-EXCEL.
+ * Gives the people of a workbook exactly the roles that it names, by whoever gives roles; a blank cell changes nothing. All or nothing.
+ * `only: 'check'`: says what it would do, and does nothing. Throws QZ-EXCEL.
  */
-export async function importRoles(registry: Registry, principal: Principal, file: Buffer): Promise<ImportedPerson[]> {
+export async function importRoles(registry: Registry, principal: Principal, file: Buffer, only?: 'check'): Promise<ImportedPerson[]> {
   const { rows, faults } = await readRows(file)
-  return change(registry, async (query) => {
+  return changeOrRehearse(registry, only, async (query) => {
     const done: ImportedPerson[] = []
     for (const { number: row, values, fault } of rows) {
       const [there] = await query<{ id: string }>('select id from person where login = $1', [values.login!.toLowerCase()])
@@ -145,7 +155,7 @@ export async function importRoles(registry: Registry, principal: Principal, file
       const before = await readPerson(query, there.id)
       try {
         const person = values.roles === null ? before : await putRoles(query, principal, there.id, given)
-        done.push(lineOf(row, person, isDeepStrictEqual(before.roles, person.roles) ? 'unchanged' : 'changed'))
+        done.push(changedLine(row, before, person))
       } catch (error) {
         if (!(error instanceof QianzhiError)) throw error
         faults.push(fault('roles', error.text('zh'), error.text('en')))

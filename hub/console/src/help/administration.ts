@@ -5,7 +5,19 @@ export const administration: readonly Section[] = [
   {
     path: 'agencies',
     purpose: t('机关单位及其上下级、负责人和联系人。', 'The agencies, what is above them, and who is responsible.'),
-    jobs: [],
+    jobs: [
+      job(
+        t('从文件导入', 'Import from a file'),
+        [
+          '下载模板，填好后选择文件：先检查，显示将新增和修改什么。',
+          'Download the template, fill it in, choose the file: it is checked, and what would change is shown.',
+        ],
+        [
+          '有错的逐格列出，改正后重新选择；无误后确认导入。',
+          'What is wrong is listed cell by cell: mend it and choose the file again; then confirm.',
+        ],
+      ),
+    ],
   },
   {
     path: 'people',
@@ -24,6 +36,14 @@ export const administration: readonly Section[] = [
           '安全管理员授予角色；本人打开链接设置口令。',
           'The security administrator gives roles; the person opens the link and sets a password.',
         ],
+      ),
+      job(
+        t('从文件导入', 'Import from a file'),
+        [
+          '系统管理员下载模板填写，检查无误后确认，得到各人的激活链接。',
+          'The system administrator fills in the template and confirms what the check shows; each new person has a link then.',
+        ],
+        ['安全管理员以同一文件的“角色”列分配角色。', 'The security administrator gives the roles that the same file names.'],
       ),
       job(t('账户被锁定', 'An account is locked'), [
         '到时自动解锁，或由安全管理员解锁。',

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery } from '@tanstack/react-query'
 import { AutoComplete, Button, Input, Select } from 'antd'
-import { useDeferredValue, useState } from 'react'
+import { Fragment, useDeferredValue, useState } from 'react'
 import { Link, useNavigate, useSearchParams } from 'react-router'
 import { call } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
@@ -144,7 +144,13 @@ function Line({ line }: { line: Found }) {
       )}
       {line.abstract && <div>{line.abstract}</div>}
       <div className="muted">
-        {counts && <StripOfCounts counts={counts} />} {facts.filter(Boolean).join(' · ')}
+        {counts && <StripOfCounts counts={counts} />}{' '}
+        {facts.filter(Boolean).map((fact, at) => (
+          <Fragment key={String(fact)}>
+            {at > 0 && ' · '}
+            <span className="nowrap">{fact}</span>
+          </Fragment>
+        ))}
       </div>
     </article>
   )

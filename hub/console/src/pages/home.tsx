@@ -85,6 +85,7 @@ export function HomePage() {
           columns={[
             {
               title: say(t('事项', 'Case')),
+              className: 'title',
               render: (_, todo) => {
                 const address = addressOfCase(todo.link, can)
                 const words = `${kinds[todo.kind] ? say(kinds[todo.kind]!) : todo.kind} · ${todo.title}`

@@ -104,6 +104,11 @@ export default function ListPage({ place, children }: { place: Place; children?:
           </Button>
         ))}
       </div>
+      {place.imports?.some(can) && (
+        <p>
+          <Link to={`/${place.path}/import`}>{say(t('从文件导入', 'Import from a file'))}</Link>
+        </p>
+      )}
       <Once answer={once} close={() => setOnce(undefined)} />
       {error && <Failed error={error} again={() => void refetch()} />}
       {!data && !error && <Waiting />}

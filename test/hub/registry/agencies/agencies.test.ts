@@ -225,9 +225,9 @@ t.test('a handover when staff change', async (t) => {
 })
 
 const headers = ['单位代码*', '单位名称*', '上级单位代码', '单位类别', '统一社会信用代码']
-const importRows = async (who: Caller, rows: (string | null)[][]) =>
+const importRows = async (who: Caller, rows: (string | null)[][], query = '') =>
   who.upload(
-    '/agencies/import',
+    `/agencies/import${query}`,
     excelType,
     await writeWorkbook({ sheets: [{ name: '单位', columns: headers.map((header) => ({ header })), rows }] }),
   )
@@ -248,7 +248,22 @@ t.test('agencies from Excel', async (t) => {
     ['water', '水务局', null, null, null],
   ]
   t.equal((await importRows(city.as('civil', 'reviewer'), rows)).status, 403)
-  t.match((await importRows(office, rows)).body, { created: 2, changed: 1, unchanged: 1 })
+  const looked = async () => [
+    (await office.get('/agencies')).body,
+    (await city.store.query(`select count(*) from audit_entry where outcome = 'done'`))[0],
+  ]
+  const asItWas = await looked()
+  const would = (await importRows(office, rows, '?check=true')).body
+  t.same(await looked(), asItWas, 'a check does nothing')
+  t.match(would, { created: 2, changed: 1, unchanged: 1 })
+  t.same(would.items[2], {
+    row: 4,
+    code: 'civil',
+    name: '民政局',
+    outcome: 'changed',
+    changes: [{ member: 'parent', before: null, after: 'city' }],
+  })
+  t.same((await importRows(office, rows)).body, would, 'what was said is what is done')
   t.match((await office.get('/agencies/street')).body, { name: '东城街道', parent: 'towns', kind: 'town' })
   const count = async () => (await city.store.query('select from audit_entry')).length
   const before = await count()

@@ -306,6 +306,12 @@ t.test('people from Excel', async (t) => {
     ['water', 'Zhao.Liu', '赵六', null, '0769-2', 'reviewer'],
   ]
   t.equal((await importBook(city.as('city', 'security-admin'), rows)).status, 403)
+  const check = await system.upload('/people/import?format=json&check=true', excelType, await book(rows))
+  t.match(check.body.items, [
+    { row: 2, login: 'wang.wu', outcome: 'created', link: null },
+    { row: 3, login: 'zhao.liu', outcome: 'created', link: null },
+  ])
+  t.same((await system.get('/people?text=wang.wu')).body.items, [], 'a check makes nobody')
   const answer = await importBook(system, rows)
   t.equal(answer.status, 200)
   const [, wang, zhao] = await cells(answer.bytes)
@@ -328,6 +334,11 @@ t.test('people from Excel', async (t) => {
   const security = city.as('city', 'security-admin')
   const give = async (lines: (string | null)[][]) => security.upload('/people/import-roles?format=json', excelType, await book(lines))
   t.equal((await system.upload('/people/import-roles', excelType, await book(rows))).status, 403, 'who makes people gives them no roles')
+  t.match((await security.upload('/people/import-roles?format=json&check=true', excelType, await book(rows))).body.items, [
+    { outcome: 'changed', changes: [{ member: 'roles', before: [], after: ['registrar', 'user'] }] },
+    { outcome: 'changed' },
+  ])
+  t.match((await system.get('/people?text=wang.wu')).body.items, [{ roles: [] }], 'a check gives no roles')
   t.match((await give(rows)).body.items, [
     { row: 2, login: 'wang.wu', outcome: 'changed', roles: ['registrar', 'user'], link: null },
     { row: 3, login: 'zhao.liu', outcome: 'changed', roles: ['reviewer'] },
