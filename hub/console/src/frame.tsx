@@ -39,6 +39,9 @@ const StatisticsPage = lazy(() => import('./pages/statistics.tsx'))
 const BoardPage = lazy(() => import('./pages/board.tsx'))
 const FlowsPage = lazy(() => import('./pages/flows.tsx'))
 const ImportPage = lazy(() => import('./pages/import.tsx'))
+const CalendarsPage = lazy(() => import('./pages/calendars.tsx'))
+const ClassificationsPage = lazy(() => import('./pages/classifications.tsx'))
+const StandardPage = lazy(() => import('./pages/standard.tsx'))
 const HelpPage = lazy(() => import('./pages/help.tsx'))
 const AccountPage = lazy(() => import('./pages/account.tsx'))
 
@@ -86,6 +89,10 @@ export function Frame() {
                 {(['people', 'agencies'] as const).map((path) => (
                   <Route key={path} path={`/${path}/import`} element={<ImportPage key={path} path={path} />} />
                 ))}
+                <Route path="/calendars" element={<CalendarsPage />} />
+                <Route path="/classifications" element={<ClassificationsPage />} />
+                <Route path="/standards/new" element={<StandardPage key="new" />} />
+                <Route path="/standards/:id/change" element={<StandardPage key="change" />} />
                 <Route path="/help" element={<HelpPage />} />
                 <Route path="/account" element={<AccountPage />} />
                 <Route path="/audit" element={<AuditPage />} />

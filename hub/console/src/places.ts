@@ -82,6 +82,7 @@ export interface Group {
 export const groups: readonly Group[] = [
   {
     name: t('采集提供', 'Supplying'),
+    pages: [{ path: 'classifications', name: t('信息资源分类', 'Classification'), right: 'classification.add' }],
     places: [
       {
         path: 'resources',
@@ -107,6 +108,7 @@ export const groups: readonly Group[] = [
         kind: 'standard',
         id: 'code',
         columns: ['code', 'title', 'state', 'version', 'published', 'adopters'],
+        begin: { right: 'standard.create', address: '/standards/new', name: t('起草数据标准', 'Draft a standard') },
       },
       {
         path: 'duties',
@@ -260,6 +262,7 @@ export const groups: readonly Group[] = [
   },
   {
     name: t('管理', 'Administration'),
+    pages: [{ path: 'calendars', name: t('工作日日历', 'Calendar'), right: 'calendar.put' }],
     places: [
       {
         path: 'agencies',

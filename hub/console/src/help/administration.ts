@@ -3,6 +3,19 @@ import { job, type Section } from './section.ts'
 
 export const administration: readonly Section[] = [
   {
+    path: 'calendars',
+    purpose: t(
+      '工作日日历：各年的节假日和调休上班日，期限按它推算。',
+      'The holidays and make-up days of each year: deadlines are counted by them.',
+    ),
+    jobs: [
+      job(t('填报一年', 'Put a year'), [
+        '国务院办公厅公布次年节假日安排后，填报节假日、调休上班日和文件名称。',
+        "Once the State Council's notice on the holidays of the next year is out, put its holidays, make-up days and title.",
+      ]),
+    ],
+  },
+  {
     path: 'agencies',
     purpose: t('机关单位及其上下级、负责人和联系人。', 'The agencies, what is above them, and who is responsible.'),
     jobs: [

@@ -60,6 +60,19 @@ export const supplying: readonly Section[] = [
     ],
   },
   {
+    path: 'classifications',
+    purpose: t(
+      '国家目录指南的分类，以及市电子政务办在其下增加的类；登记资源时从中选择。',
+      'The classes of the national guide, and those that the office adds below them: a registration names one.',
+    ),
+    jobs: [
+      job(t('增加一类', 'Add a class'), [
+        '找到上级，点“增加下级”，在其编码后续写，填中英文名称。',
+        'Find the one above, choose to add one below, go on with its code, and give the name in both languages.',
+      ]),
+    ],
+  },
+  {
     path: 'standards',
     purpose: t(
       '市电子政务办发布的数据标准：各单位按同一结构登记同类数据，获取单位可一次申请全部采用单位的数据。',
@@ -70,6 +83,14 @@ export const supplying: readonly Section[] = [
         t('采用标准', 'Adopt one'),
         ['打开标准，看它要求的信息项。', 'Open it, and see which items it wants.'],
         ['登记资源时选择该标准。', 'Choose it when you register a resource.'],
+      ),
+      job(
+        t('起草或修改', 'Draft or change one'),
+        [
+          '市电子政务办填写名称、摘要和信息项（可从表格软件粘贴），保存草稿。',
+          'The office fills in title, abstract and items (which can be pasted from a spreadsheet), and saves the draft.',
+        ],
+        ['核对无误后发布：发布前其他单位看不到。', 'Publish it once it is right: until then no other agency sees it.'],
       ),
     ],
   },

@@ -67,6 +67,7 @@ export default function NoticesPage() {
 }
 
 function addressOf({ kind, id }: Notice['object']): string | undefined {
+  if (kind === 'calendar') return '/calendars'
   if (kind === 'resource') return `/resources/${encodeURIComponent(id)}`
   const place = placeOfKind(kind)
   return place && `/${place.path}/${encodeURIComponent(id)}`

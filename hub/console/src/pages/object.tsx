@@ -4,7 +4,7 @@ import { lazy, Suspense } from 'react'
 import { Link, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { plain } from '../fields.ts'
-import { operations } from '../meta.ts'
+import { operations, verbOf } from '../meta.ts'
 import type { EvaluationLine } from '../parts/evaluation-lines.tsx'
 import { Belongings, type Belonging } from '../parts/belongings.tsx'
 import { Desk } from '../parts/desk.tsx'
@@ -119,6 +119,11 @@ export default function ObjectPage({ kind, place }: { kind: string; place: Place
               <Dossier id={id} isOpen={data.state === 'consulting' || data.state === 'reviewing'} />
             </Suspense>
           )}
+          {kind === 'standard' && (data.actions ?? []).includes('standard.change') && (
+            <p>
+              <Link to={`/standards/${encodeURIComponent(id)}/change`}>{say(verbOf('standard.change'))}</Link>
+            </p>
+          )}
           <Suspense fallback={<Waiting />}>
             {kind === 'evaluation' && (
               <EvaluationLines id={id} state={data.state!} revision={data.revision} lines={data['lines'] as EvaluationLine[]} />
@@ -211,6 +216,8 @@ function actionsOf(kind: string, data: Read, can: (name: string) => boolean): st
   const shown = data.actions ?? Object.keys(operations).filter((name) => operations[name]!.kind === kind && can(name))
   return shown.filter((name) => {
     const operation = operations[name]
+    // It has a page of its own, with the items as a grid.
+    if (name === 'standard.change') return false
     return operation !== undefined && operation.method !== 'GET' && /^\/[^/]+\/:id(?:\/[^/:]+)?$/.test(operation.path)
   })
 }

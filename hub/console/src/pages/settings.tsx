@@ -1,4 +1,5 @@
 import { useQuery } from '@tanstack/react-query'
+import { Link } from 'react-router'
 import { call } from '../api.ts'
 import { comma, plain } from '../fields.ts'
 import { roles, type Text } from '../meta.ts'
@@ -73,7 +74,10 @@ export default function SettingsPage() {
       </p>
       {Object.entries(data).map(([part, values]) => (
         <section key={part}>
-          <h2>{say(words[part] ?? t(part, part))}</h2>
+          <h2>
+            {say(words[part] ?? t(part, part))}{' '}
+            {part === 'calendar' && <Link to="/calendars">{say(t('节假日和调休', 'Holidays and make-up days'))}</Link>}
+          </h2>
           <Values values={values as Settings} />
         </section>
       ))}

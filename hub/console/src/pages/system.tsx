@@ -1,10 +1,13 @@
 /** What is wrong with the exchange and its hub 系统状况, and whose turn each is. */
 import { useQuery } from '@tanstack/react-query'
-import { Table } from 'antd'
+import { Button, Table } from 'antd'
+import { useState } from 'react'
 import { call } from '../api.ts'
-import type { Text } from '../meta.ts'
+import { verbOf, type Text } from '../meta.ts'
+import { ActionDialog } from '../parts/action-dialog.tsx'
 import { Failed, Waiting } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
+import { useSession } from '../session.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
 interface Problem extends Text {
@@ -25,6 +28,8 @@ const words: Readonly<Record<Health['status'], Text>> = {
 
 export default function SystemPage() {
   const { say } = useWords()
+  const { can } = useSession()
+  const [confirming, setConfirming] = useState(false)
   const { data, error, refetch, dataUpdatedAt } = useQuery({
     queryKey: ['health'],
     queryFn: ({ signal }) => call<Health>('health.read', { signal }),
@@ -42,6 +47,23 @@ export default function SystemPage() {
           {say(t(`查于 ${timeText(new Date(dataUpdatedAt).toISOString())}`, `asked ${timeText(new Date(dataUpdatedAt).toISOString())}`))}
         </span>
       </p>
+      {can('clock.confirm') && data.problems.some(({ code }) => code === 'QZ-CLOCK-JUMPED') && (
+        <p>
+          <Button type="primary" onClick={() => setConfirming(true)}>
+            {say(verbOf('clock.confirm'))}
+          </Button>
+        </p>
+      )}
+      {confirming && (
+        <ActionDialog
+          name="clock.confirm"
+          close={() => setConfirming(false)}
+          done={() => {
+            setConfirming(false)
+            void refetch()
+          }}
+        />
+      )}
       {data.problems.length > 0 && <Problems problems={data.problems} />}
       {data.paused.length > 0 && (
         <>

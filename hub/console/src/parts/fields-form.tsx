@@ -96,7 +96,7 @@ function inputOf(field: Field, choices: readonly Choice[] | undefined, say: Retu
     case 'day':
       return <Input type="date" />
     case 'texts':
-      return <Select mode="tags" tokenSeparators={[',', ' ']} open={false} suffixIcon={null} />
+      return <Select mode="tags" tokenSeparators={[',', ' ', '\n', '\uff0c', '\u3001']} open={false} suffixIcon={null} />
     case 'long-text':
       return <Input.TextArea rows={3} maxLength={field.longest} />
     default:
