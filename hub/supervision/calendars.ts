@@ -52,7 +52,7 @@ function checkYear(year: CalendarYear): void {
     makeCalendar([year])
   } catch (error) {
     if (!(error instanceof QianzhiError)) throw error
-    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: { zh: error.text('zh'), en: error.text('en') } }, { cause: error })
+    throw new QianzhiError('QZ-REQUEST-INVALID', { reason: error.details['reason'] ?? '' }, { cause: error })
   }
 }
 

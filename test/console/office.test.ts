@@ -102,12 +102,18 @@ t.test('a standard is drafted with pasted items, changed, published', { skip: no
     ['标识', '名称', '类型', '长度', '主键', '公开属性'],
     ['number', '许可证号', '文本', '60', '是', '对外公开'],
     ['note', '备注', '文本', '500', '否', '对内公开'],
+    ['nameless', '', '', '', '否', '对内公开'],
   ]
   await page.evaluate(`(() => {
     const data = new DataTransfer()
     data.setData('text/plain', ${JSON.stringify(rows.map((row) => row.join('\t')).join('\n'))})
     document.activeElement.dispatchEvent(new ClipboardEvent('paste', { clipboardData: data, bubbles: true, cancelable: true }))
   })()`)
+  await page.click('main form .ant-btn-primary')
+  await page.waitForSelector('main form [role=alert]')
+  t.match(await page.locator('main form [role=alert]').innerText(), /信息项 · 第 3 行 · 信息项名称：未填写/, 'where it is wrong, in words')
+  await page.click('.item-grid tbody tr:nth-child(4) .handle input')
+  await page.click('.item-grid .tools button >> nth=1')
   await page.check('#optional input')
   t.same(await barriers(page), [], 'drafting')
   await page.click('main form .ant-btn-primary')
@@ -125,5 +131,5 @@ t.test('a standard is drafted with pasted items, changed, published', { skip: no
   t.match(await read(), { state: 'published', form: { title: '行政许可（双公示）' } })
   await settled(page)
   t.same(await barriers(page), [])
-  t.same(complaints, [])
+  t.same(complaints.filter((line) => !/400/.test(line)), []) // prettier-ignore
 })

@@ -4,7 +4,7 @@ import { operations, type Field, type Text } from './meta.ts'
 export const entryFields: readonly Field[] = operations['registration.change']!.body!.find(({ name }) => name === 'content')!.fields!
 export const itemFields: readonly Field[] = entryFields.find(({ name }) => name === 'items')!.fields!
 
-/** What a field of an entry is called. */
+/** What a field of an entry, or of its items, is called. */
 export function entryName(name: string): Text {
-  return entryFields.find((field) => field.name === name)?.text ?? { zh: name, en: name }
+  return [...entryFields, ...itemFields].find((field) => field.name === name)?.text ?? { zh: name, en: name }
 }

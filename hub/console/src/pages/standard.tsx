@@ -13,7 +13,7 @@ import { Failed, Waiting } from '../parts/outcome.tsx'
 import { t, useWords } from '../words.tsx'
 import '../style/grid.css'
 
-type StandardForm = Record<string, unknown> & { items: Partial<Item>[] }
+type StandardForm = Record<string, unknown> & { items: (Partial<Item> & { name?: string })[] }
 
 interface Standard {
   code: string
@@ -51,8 +51,9 @@ function Editor({ standard }: { standard: Standard | undefined }) {
     setBusy(true)
     try {
       const { code, ...said } = form.getFieldsValue(true) as StandardForm & { code: string; optional: string[] }
-      const ids = new Set(said.items.map((item) => item.id))
-      const body = { form: { ...filledIn(said), optional: said.optional.filter((one) => ids.has(one)) } }
+      const items = said.items.filter(({ id, label, type }) => id || label || type).map((item) => ({ ...item, name: item.name || item.id }))
+      const ids = new Set(items.map(({ id }) => id))
+      const body = { form: { ...filledIn({ ...said, items }), optional: said.optional.filter((one) => ids.has(one)) } }
       const made = standard
         ? await call<Standard>('standard.change', { at: { id: standard.code }, seen: standard.revision, body })
         : await call<Standard>('standard.create', { body: { code, ...body } })

@@ -57,7 +57,8 @@ export function FieldInputs({
 
 function OneField({ field, within, choices }: { field: Field; within: readonly string[]; choices?: readonly Choice[] }) {
   const { say } = useWords()
-  const rules = field.required ? [{ required: true, message: say(t('请填写', 'Fill it in')) }] : []
+  // A list may be empty, unless the hub says otherwise.
+  const rules = field.required && field.input !== 'texts' ? [{ required: true, message: say(t('请填写', 'Fill it in')) }] : []
   const picked = choices === undefined && field.input === 'text' && isPicked(field.name)
   // What is chosen is no code, and what is written here is no search.
   const named = picked || field.name === 'text'

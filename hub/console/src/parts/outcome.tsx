@@ -1,6 +1,7 @@
 /** What is shown while something is waited for, and where it failed. */
 import { Button, Skeleton } from 'antd'
 import { Problem } from '../api.ts'
+import { nameOf } from '../fields.ts'
 import { t, useWords } from '../words.tsx'
 
 export function Waiting() {
@@ -16,18 +17,31 @@ const turns = {
   nobody: t('无需处理，稍后再试', 'nobody has to act: try again later'),
 } as const
 
+/** `/form/items/0/id` as the page calls it. */
+function placeWords(pointer: string, say: ReturnType<typeof useWords>['say']): string {
+  const parts = pointer.split('/').filter((part) => part !== '' && part !== 'form' && part !== 'content')
+  const word = (part: string) => (/^\d+$/.test(part) ? t(`第 ${Number(part) + 1} 行`, `line ${Number(part) + 1}`) : nameOf(part))
+  return parts.map((part) => say(word(part))).join(' · ')
+}
+
 /** Sentence, whose turn it is, code; another try only where it may succeed. */
 export function Failed({ error, again }: { error: unknown; again?: () => void }) {
   const { say } = useWords()
   const problem = error instanceof Problem ? error : new Problem(0, { detail: t('页面出错', `this page failed: ${String(error)}`) })
+  // What was sent is not what people see of it: each place by its words.
+  const inBody = problem.code === 'QZ-REQUEST-INVALID' && problem.faults.length > 1 && problem.faults.every(({ at }) => at?.startsWith('/'))
+  const headline = t(`须改正 ${problem.faults.length} 处`, `${problem.faults.length} places are to be mended`)
   const turn = turns[problem.who as keyof typeof turns] ?? turns.operator
   return (
     <div className="problem" role="alert">
-      <strong>{say(problem.detail)}</strong>
+      <strong>{say(inBody ? headline : problem.detail)}</strong>
       {problem.faults.length > 1 && (
         <ul>
           {problem.faults.map((fault) => (
-            <li key={`${fault.at}${fault.zh}`}>{say(fault)}</li>
+            <li key={`${fault.at}${fault.zh}`}>
+              {inBody && `${placeWords(fault.at!, say)}${say(t('：', ': '))}`}
+              {say(fault)}
+            </li>
           ))}
         </ul>
       )}
