@@ -443,6 +443,20 @@ t.test('a large transaction, and small ones beside it', async (t) => {
   t.equal(model.rows.size, 60_001)
 })
 
+t.test('what was committed before it was asked for is taken', async (t) => {
+  const { test, capture, source } = await watched(t)
+  for (let turn = 0; turn < 30; turn++) {
+    await test.query(`insert into licence values ('k${turn}', null, null)`)
+    const { keys, entries } = await capture.take(source, 10, new Set())
+    t.same(keys, [[`k${turn}`]])
+    await capture.mark(source, { entries })
+    t.equal((await capture.backlog(source, 10)).entries, 0)
+    await test.query(`update licence set amount = ${turn} where id = 'k${turn}'`)
+    t.equal((await capture.backlog(source, 10)).entries, 1)
+    await capture.mark(source, { entries: (await capture.take(source, 10, new Set())).entries })
+  }
+})
+
 t.test('many keys come as blocks, and their end is seen with them', async (t) => {
   const { test, capture, source } = await watched(t)
   await test.query(`insert into licence select 'k' || i, null, i from generate_series(1, 200) i`)
