@@ -26,6 +26,8 @@ import { dropSlot, freeSlot, publication, type Slot } from './slot.ts'
 const mostPending = 50_000
 /** Milliseconds between two words to the server; within three of them it must have said something. */
 const heartbeatMs = 10_000
+/** Milliseconds after which a server is asked how far it is. */
+const [firstNudgeMs, longestNudgeMs] = [4, 100]
 /** Bytes of log without anything for us after which the slot may move on. */
 const idleBytes = 1n << 20n
 
@@ -105,6 +107,7 @@ export class LogReader {
   #waiters: { target: bigint; resolve: () => void; reject: (error: unknown) => void }[] = []
   #lost: QianzhiError | undefined
   #timer: NodeJS.Timeout | undefined
+  #nudging: NodeJS.Timeout | undefined
 
   private constructor(client: pg.Client, writer: Connection, slot: Slot, feeds: readonly Feed[], onWritten: () => void) {
     this.#client = client
@@ -170,7 +173,18 @@ export class LogReader {
     if (this.#done >= target) return
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     this.#waiters.push({ target, resolve, reject })
+    this.#nudge(firstNudgeMs)
     return promise
+  }
+
+  /** Since version 16 a server may miss that there is more to stream, until somebody speaks to it or more is written. */
+  #nudge(after: number): void {
+    this.#nudging ??= setTimeout(() => {
+      this.#nudging = undefined
+      if (this.#waiters.length === 0) return
+      this.#say(true)
+      this.#nudge(Math.min(2 * after, longestNudgeMs))
+    }, after)
   }
 
   async close(): Promise<void> {
