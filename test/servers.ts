@@ -7,7 +7,7 @@ import { existsSync, mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { versionFolder } from './support/postgres.ts'
 
-const ofPostgres = ['engine', 'capture', 'sink', 'upgrade'].map((name) => `test/agent/databases/postgres/${name}.test.ts`)
+const ofPostgres = ['engine', 'capture', 'log', 'sink', 'upgrade'].map((name) => `test/agent/databases/postgres/${name}.test.ts`)
 const servers: Record<string, { files: readonly string[]; environment?: () => NodeJS.ProcessEnv }> = {
   ...Object.fromEntries(
     ['13', '14', '15', '16', '17', '18'].map((version) => [

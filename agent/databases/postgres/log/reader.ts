@@ -26,6 +26,7 @@ import { dropSlot, freeSlot, publication, type Slot } from './slot.ts'
 const mostPending = 50_000
 /** Milliseconds between two words to the server; within three of them it must have said something. */
 const heartbeatMs = 10_000
+const hangUpMs = 2_000
 /** Milliseconds after which a server is asked how far it is. */
 const [firstNudgeMs, longestNudgeMs] = [4, 100]
 /** Bytes of log without anything for us after which the slot may move on. */
@@ -190,11 +191,22 @@ export class LogReader {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#pumping?.catch(() => {})
-    if (!this.#lost) await this.#confirm().catch(() => {})
+    if (!this.#lost) {
+      await this.#confirm().catch(() => {})
+      await this.#hangUp()
+    }
     this.#lose({ zh: '已关闭', en: 'it was closed' })
     await this.#client.end().catch(() => {})
     await freeSlot(this.#writer, this.#slot.name).catch(() => {})
     await this.#writer.close()
+  }
+
+  /** What was said last is read before the end is seen. */
+  async #hangUp(): Promise<void> {
+    const patience = new AbortController()
+    this.#stream.once('close', () => patience.abort())
+    this.#stream.end()
+    await sleep(hangUpMs, undefined, { signal: patience.signal }).catch(() => {})
   }
 
   #start(): void {
