@@ -69,6 +69,7 @@ t.test(
     t.match(await page.locator('.faceted article').innerText(), /已获授权/, 'what one has is marked')
     await page.click('.faceted aside button:has-text("已获授权")')
     await page.waitForURL(/mine=grant/)
+    await page.waitForSelector('.faceted article')
     await settled(page)
     t.equal(await page.locator('.faceted article').count(), 1)
     await isClean(t, seen, 'catalog')
@@ -220,5 +221,30 @@ t.test(
     t.equal(await seen.page.locator('.dossier').count(), 0, 'not for others')
     t.match(await seen.page.locator('ol.steps').innerText(), /提交[^]*批准/)
     await isClean(t, seen, 'its way')
+  },
+)
+
+t.test(
+  'in the dark: the code for an authenticator is dark on light; what is refused, and what is not there, leads on',
+  { skip: noBrowser },
+  async (t) => {
+    const console = await openConsole(t)
+    const { page, complaints } = await console.open('civil', 'user', { dark: true })
+    await page.goto(`${console.origin}/account`)
+    await page.click('main .actions button >> nth=1')
+    await page.waitForSelector('main svg path')
+    const fills = await page.evaluate<string[]>(
+      `[...document.querySelectorAll('.ant-qrcode svg path')].map((path) => path.getAttribute('fill'))`,
+    )
+    t.same(fills, ['#fff', '#000'], 'ground and signs')
+    t.same(await barriers(page), [])
+    await page.goto(`${console.origin}/audit`)
+    await page.waitForSelector('main [role=alert] a[href="/"]')
+    t.equal(await page.locator('main .filters input').count(), 0, 'nothing to filter')
+    t.same(await barriers(page), [])
+    await page.goto(`${console.origin}/nothing`)
+    await page.click('main a[href="/"]')
+    await page.waitForSelector('main h1:has-text("待我办理")')
+    t.same(complaints.filter((line) => !/403/.test(line)), []) // prettier-ignore
   },
 )

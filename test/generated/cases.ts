@@ -98,5 +98,5 @@ const statements = [
    select r.code, to_char($3::timestamptz - interval '1 month', 'YYYY-MM'), 'overdue', r.agency, (date_trunc('month', $3::timestamptz) - interval '1 day')::date, $3::timestamptz - interval '2 hours'
    from generate_series(2, $2::int * 4, 4) n join resource r on ${resource} and r.cycle = 'monthly'`,
   `insert into notice (at, role, agency, kind, object, zh, en)
-   select ${since('2 hours')}, 'office', null, 'application-submitted', 'application ' || n, '共享申请 ' || n || ' 等待审批', 'application ' || n || ' waits for a decision' from generate_series(1, least($2::int, 30)) n`,
+   select ${since('2 hours')}, 'office', null, 'application', 'application ' || n, '共享申请 ' || n || ' 等待审批', 'application ' || n || ' waits for a decision' from generate_series(1, least($2::int, 30)) n`,
 ]

@@ -49,11 +49,11 @@ export function addressOfCase(link: unknown, can: Can): string | undefined {
   return path === 'resources' || (list !== undefined && can(list)) ? link.replace(/\/webhooks$/, '') : undefined
 }
 
-/** `order 7`, as the audit and deadlines name what they are about. */
+/** `order 7`, as deadlines name what they are about; a consent, `consent 7 civil`, is part of its application. */
 function addressOfObject(object: string, can: Can): string | undefined {
-  const [kind = '', ...id] = object.split(' ')
-  const place = placeOfKind(kind)
-  return place && can(place.list) ? `/${place.path}/${encodeURIComponent(id.join(' '))}` : undefined
+  const [kind = '', id = ''] = object.split(' ')
+  const place = placeOfKind(kind === 'consent' ? 'application' : kind)
+  return place && can(place.list) ? `/${place.path}/${encodeURIComponent(id)}` : undefined
 }
 
 /** An overdue duty is ordered to be put right; its holder explains it, or one that still runs. */

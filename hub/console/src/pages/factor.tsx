@@ -30,7 +30,7 @@ export function FactorPage({ done }: { done: () => void }) {
       <h1>{say(t('设置动态验证码', 'Set up the second factor'))}</h1>
       <p>{say(t('用手机上的验证器扫描，再填写它显示的六位数字', 'Scan this with an authenticator, then enter the six digits it shows'))}</p>
       {/* Many authenticators read no light signs on dark ground. */}
-      <QRCode value={begun.data.uri} type="svg" color="#000" bgColor="#fff" />
+      <QRCode aria-label={say(t('二维码', 'QR code'))} value={begun.data.uri} type="svg" color="#000" bgColor="#fff" />
       <p className="muted">
         {say(t('不能扫描时手工录入密钥：', 'Where it cannot be scanned, enter the secret: '))}
         <code>{begun.data.secret}</code>

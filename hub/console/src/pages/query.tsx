@@ -55,7 +55,7 @@ export default function QueryPage() {
         <p key={one.resource}>
           {one.ready ? <Link to={`/queries/${encodeURIComponent(one.resource)}`}>{one.title}</Link> : one.title}{' '}
           <span className="muted">
-            {one.agencyName} {one.ready ? '' : say(t('(正在准备，或仅转发不存储)', '(being made ready, or relayed and not stored)'))}
+            {one.agencyName} {one.ready ? '' : say(t('（正在准备，或仅转发不存储）', '(being made ready, or relayed and not stored)'))}
           </span>
         </p>
       ))}

@@ -28,7 +28,7 @@ export default function SearchPage() {
   })
   return (
     <>
-      <h1>{say(t(`检索「${text}」`, `Search for ${text}`))}</h1>
+      <h1>{say(t(`检索“${text}”`, `Search for ${text}`))}</h1>
       {error && <Failed error={error} again={() => void refetch()} />}
       {text !== '' && !data && !error && <Waiting />}
       {data?.items.length === 0 && <Missing text={text} />}

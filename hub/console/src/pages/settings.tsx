@@ -94,9 +94,45 @@ function Values({ values }: { values: Settings }) {
     if (typeof value === 'object') return <Values values={value as Settings} />
     return word(plain(value))
   }
+  const columns = columnsOf(values)
+  if (columns)
+    return (
+      <table className="plain-table number">
+        <thead>
+          <tr>
+            <td />
+            {columns.map((name) => (
+              <th key={name} scope="col">
+                {word(name)}
+              </th>
+            ))}
+          </tr>
+        </thead>
+        <tbody>
+          {Object.entries(values as Readonly<Record<string, Settings>>).map(([name, line]) => (
+            <tr key={name}>
+              <th scope="row">{word(name)}</th>
+              {columns.map((column) => (
+                <td key={column}>{shown(line[column])}</td>
+              ))}
+            </tr>
+          ))}
+        </tbody>
+      </table>
+    )
   return (
     <dl className="facts">
       {Object.entries(values).flatMap(([name, value]) => [<dt key={`${name} name`}>{word(name)}</dt>, <dd key={name}>{shown(value)}</dd>])}
     </dl>
   )
+}
+
+/** Of several of the same shape, what each of them has: they are the lines of a table. */
+function columnsOf(values: Settings): string[] | undefined {
+  const lines = Object.values(values)
+  const [first] = lines
+  if (lines.length < 2 || typeof first !== 'object' || first === null || Array.isArray(first)) return undefined
+  const columns = Object.keys(first)
+  const alike = lines.every((line) => typeof line === 'object' && line !== null && Object.keys(line).join() === columns.join())
+  return alike ? columns : undefined
 }

@@ -46,7 +46,7 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
     )
   if (member === 'state')
     return <StateWord state={String(value)} text={line['stateName'] ? valueText(line['stateName'], member, kind, say) : text} />
-  if (member === 'duty' && value !== null && value !== undefined) return <StateWord state={String(value)} text={text} />
+  if (member === 'duty' && typeof value === 'string') return <StateWord state={value} text={text} />
   if (member === 'outcome' && text.startsWith('QZ-'))
     return (
       <span className="state">
@@ -55,7 +55,8 @@ export function Value({ line, member, kind }: { line: Line; member: string; kind
     )
   return (
     <span className={member === 'age' || /^[\d\s:-]+$/.test(text) ? 'nowrap' : undefined}>
-      {text.length > 160 ? `${text.slice(0, 160)}…` : text}
+      {/* What is to be done is said whole. */}
+      {text.length > 160 && member !== 'turn' ? `${text.slice(0, 160)}…` : text}
     </span>
   )
 }
