@@ -133,3 +133,27 @@ t.test('a standard is drafted with pasted items, changed, published', { skip: no
   t.same(await barriers(page), [])
   t.same(complaints.filter((line) => !/400/.test(line)), []) // prettier-ignore
 })
+
+t.test('the office confirms that the clock is right, with a reason on record', { skip: noBrowser }, async (t) => {
+  const console = await openConsole(t)
+  const health = { status: 'degraded', problems: [{ code: 'QZ-CLOCK-JUMPED', zh: '时钟不对', en: 'the clock jumped' }], paused: [] }
+  const open = async (role: 'office' | 'supervisor') => {
+    const seen = await console.open('city', role)
+    await seen.page.route('**/api/v1/health', (route) => route.fulfill({ json: health }))
+    await seen.page.goto(`${console.origin}/system`)
+    await seen.page.waitForSelector('main tbody:has-text("时钟不对")')
+    return seen
+  }
+  const supervisor = await open('supervisor')
+  t.equal(await supervisor.page.locator('main .ant-btn-primary').count(), 0, 'the office alone')
+  const { page, complaints } = await open('office')
+  await page.click('main .ant-btn-primary')
+  await page.fill('#reason', '已核对')
+  t.same(await barriers(page), [])
+  await page.click('[role=dialog] .ant-btn-primary')
+  await page.waitForSelector('[role=dialog]', { state: 'detached' })
+  t.match(await console.city.store.query(`select details from audit_entry where act = 'clock.confirm'`), [
+    { details: { reason: '已核对' } },
+  ])
+  t.same(complaints, [])
+})
