@@ -219,16 +219,32 @@ t.test('a slot that is gone, that another has moved, or that the server gave up 
   let coverage = await capture.triggerFingerprint(source)
   await capture.close()
   const name = (await test.query(`select slot_name from pg_replication_slots where database = current_database()`))[0]![0]!
-  const spoil: [string, string][] = [
-    ['dropped', `select pg_drop_replication_slot('${name}')`],
-    [
-      'made again',
-      `select pg_drop_replication_slot('${name}'); insert into licence values ('x', null, null); select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
-    ],
-    ['moved on', `insert into licence values ('y', null, null); select pg_replication_slot_advance('${name}', pg_current_wal_lsn())`],
-  ]
-  for (const [what, sql] of spoil) {
-    for (const one of sql.split(';')) await test.query(one)
+  const statements =
+    (...all: string[]) =>
+    async () => {
+      for (const one of all) await test.query(one)
+    }
+  const drop = `select pg_drop_replication_slot('${name}')`
+  const spoil: Record<string, () => Promise<void>> = {
+    dropped: statements(drop),
+    'made again': statements(
+      drop,
+      `insert into licence values ('x', null, null)`,
+      `select pg_create_logical_replication_slot('${name}', 'pgoutput')`,
+    ),
+    'moved on': statements(
+      `insert into licence values ('y', null, null)`,
+      `select pg_replication_slot_advance('${name}', pg_current_wal_lsn())`,
+    ),
+    'given up': async () => {
+      await statements(`alter system set max_slot_wal_keep_size = '1MB'`, 'select pg_reload_conf()')()
+      const status = async () => (await test.query(`select wal_status from pg_replication_slots where slot_name = '${name}'`))[0]![0]
+      while ((await status()) !== 'lost') await statements(`update licence set amount = 1`, 'select pg_switch_wal()', 'checkpoint')()
+      await statements('alter system reset max_slot_wal_keep_size', 'select pg_reload_conf()')()
+    },
+  }
+  for (const [what, happen] of Object.entries(spoil)) {
+    await happen()
     const next = await database.openCapture([source])
     const found = await next.triggerFingerprint(source)
     t.not(found, coverage, what)
