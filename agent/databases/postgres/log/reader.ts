@@ -407,6 +407,7 @@ export class LogReader {
   #lose(reason: string | LocalizedText): void {
     if (this.#lost) return
     clearInterval(this.#timer)
+    clearTimeout(this.#nudging)
     this.#lost = new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#writer.database, reason })
     for (const { reject } of this.#waiters.splice(0)) reject(this.#lost)
     this.#stream.destroy()
