@@ -17,8 +17,8 @@ export function sourceTable(config: SourceConfig, supply: Supply, engine: Engine
     throw new QianzhiError('QZ-CONFIG', {
       key: `sources.${config.resource}.capture`,
       reason: {
-        zh: 'log 仅用于 PostgreSQL：其他数据库请删去此项，或设为 triggers',
-        en: 'log is for PostgreSQL: elsewhere leave it out, or set triggers',
+        zh: 'log 仅用于 PostgreSQL、MySQL、MariaDB：其他数据库请删去此项，或设为 triggers',
+        en: 'log is for PostgreSQL, MySQL and MariaDB: elsewhere leave it out, or set triggers',
       },
     })
   return {

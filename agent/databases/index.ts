@@ -31,6 +31,7 @@ export const engines: readonly Engine[] = [
     ...usual,
     schemes: ['mysql', 'mariadb'],
     client: 'delimiter',
+    logs: true,
     open: async (options) => (await import('./mysql/engine.ts')).openMysql(options),
   },
   {

@@ -20,12 +20,19 @@ const usual = ['--no-defaults', `--basedir=${root}/usr`, `--lc-messages-dir=${ro
 
 export interface Mysql extends Mariadb {
   stop(): Promise<void>
+  restart(): Promise<void>
+  kill(signal: NodeJS.Signals): Promise<void>
 }
 
 /** The given server, which must be there; else one of our own, undefined where it is not on this machine. */
 export async function findMysql(): Promise<Mysql | undefined> {
   const given = process.env['QIANZHI_TEST_MYSQL_URL']
-  if (given) return { ...(await serverAt(given)), stop: async () => {} }
+  if (given) return { ...(await serverAt(given)), stop: async () => {}, restart: notOurs, kill: notOurs }
+  return startMysql()
+}
+
+/** One of our own, undefined where it is not on this machine. `settings` are added to its command line; without one of them it keeps no log. */
+export async function startMysql(given: Record<string, string> = {}): Promise<Mysql | undefined> {
   if (!existsSync(mysqld)) return undefined
   const owner = await account('mysql')
   const temporary = await mkdtemp(join(tmpdir(), 'qianzhi-mysql-'))
@@ -42,6 +49,7 @@ export async function findMysql(): Promise<Mysql | undefined> {
     'pid-file': join(temporary, 'pid'),
     port,
     'bind-address': '127.0.0.1',
+    ...given,
   }
   const address = `mysql://root@127.0.0.1:${port}`
   const server = await startServer({
@@ -50,7 +58,7 @@ export async function findMysql(): Promise<Mysql | undefined> {
       ...libraries,
       mysqld,
       ...usual,
-      '--disable-log-bin',
+      ...('log-bin' in given ? [] : ['--disable-log-bin']),
       '--innodb-flush-log-at-trx-commit=0',
       // What is only for its operators.
       '--performance-schema=OFF',
@@ -63,9 +71,13 @@ export async function findMysql(): Promise<Mysql | undefined> {
     stopSignal: 'SIGTERM',
     connect: async () => void (await query(address, 'select 1 as answer')),
   })
-  return { ...(await serverAt(address)), stop: () => server.stop() }
+  return { ...(await serverAt(address)), stop: () => server.stop(), restart: () => server.restart(), kill: (signal) => server.kill(signal) }
 }
 
 async function serverAt(address: string): Promise<Mariadb> {
   return { version: await query(address, 'select version() as answer'), ...databases(address) }
+}
+
+async function notOurs(): Promise<void> {
+  throw new Error('the server is not ours')
 }

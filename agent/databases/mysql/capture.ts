@@ -1,8 +1,6 @@
 /** Capture from MySQL and MariaDB: the queues that the triggers fill, and what the source's database remembers of each stream. */
-import { createHash } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
-import type { LocalizedText } from '../../../protocol/localized.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
 import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
@@ -11,9 +9,11 @@ import { bookSession, dialect } from './books.ts'
 import type { Capture, DatabaseOptions, Found, Row, Rows, SourceTable, StreamState, StreamStep, Take } from '../../database.ts'
 import { errorNumber, isContention, isMissing, type RawValue, type Session } from './connection.ts'
 import { countRows, queuedKey, readPlan, requireWatchable, rowsAfter, rowsByKeys, type Plan } from './plan.ts'
-import { ceilingTable, procedureName, queueName, triggerEvents, triggerName } from './names.ts'
-import { cascadeCoverage } from './cascades.ts'
-import { probe } from './trigger.ts'
+import { logStatus } from './log/place.ts'
+import { openLog } from './log/open.ts'
+import type { LogReader } from './log/reader.ts'
+import { ceilingTable, queueName } from './names.ts'
+import { coverageOf, notSetUp } from './trigger-fingerprint.ts'
 import { entryBytes, queueEntries, streamTable } from './setup.ts'
 import { rawText } from './types.ts'
 
@@ -24,6 +24,8 @@ const chunk = 1000
 const lockWaitSeconds = { usual: 3, collapse: 1 }
 /** Milliseconds for which a queue that was found locked is not looked at with the others. */
 const lockedFor = 15_000
+/** Milliseconds between two looks at queues of which one is told. */
+const longestLookMs = 1000
 
 export class MysqlCapture implements Capture {
   readonly #options: DatabaseOptions
@@ -35,12 +37,19 @@ export class MysqlCapture implements Capture {
   #queues: Set<string> | undefined
   readonly #ceilings = new Map<string, number>()
   #lockedUntil = 0
+  #log: LogReader | undefined
+  /** All that fills the queues wakes the agent. */
+  readonly #woken: boolean
+  #wake: (() => void) | undefined
+  #wasWoken = false
 
   /** On a session that holds the lock; the capture closes it. */
   static async open(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]): Promise<MysqlCapture> {
     const { usual } = lockWaitSeconds
     await session.run(`set session lock_wait_timeout = ${usual}, innodb_lock_wait_timeout = ${usual}`)
-    return new MysqlCapture(options, session, sources)
+    const capture = new MysqlCapture(options, session, sources)
+    await capture.#openLog()
+    return capture
   }
 
   private constructor(options: DatabaseOptions, session: Session, sources: readonly SourceTable[]) {
@@ -48,6 +57,16 @@ export class MysqlCapture implements Capture {
     this.#session = session
     this.#sources = sources
     this.#book = new StreamBook(bookSession(session), dialect)
+    this.#woken = sources.length > 0 && sources.every(({ capture }) => capture === 'log')
+  }
+
+  async #openLog(): Promise<void> {
+    await this.#log?.close()
+    this.#log = undefined
+    this.#log = await openLog(this.#options, this.#session, this.#sources, () => {
+      this.#wasWoken = true
+      this.#wake?.()
+    })
   }
 
   async state(source: SourceTable): Promise<StreamState> {
@@ -62,44 +81,23 @@ export class MysqlCapture implements Capture {
   }
 
   async #coverage(source: SourceTable): Promise<string> {
-    const plan = await readPlan(this.#session, source)
-    this.#plans.set(source, plan)
-    const triggers = await this.#triggers(plan)
-    const there = triggers.map((row) => String(row[0]))
-    const gone = triggerEvents.map((event) => triggerName(source.resource, event)).filter((name) => !there.includes(name))
-    if (gone.length > 0) throw notSetUp(source, { zh: `缺少触发器 ${gone.join(', ')}`, en: `trigger ${gone.join(', ')} is missing` })
-    const keys = plan.keys.map(({ column }) => column)
-    if (!triggers.every((row) => writesKeys(String(row[7]), keys))) {
-      const list = keys.join(', ')
-      throw notSetUp(source, { zh: `主键已改为 (${list})`, en: `the key is (${list}) now` })
-    }
-    const [queue] = await this.#session.rows(
-      `select cast(create_time as char) from information_schema.tables where table_schema = database() and table_name = ${quoteText(queueName(source.resource))}`,
-    )
-    if (!queue)
-      throw notSetUp(source, { zh: `缺少队列 ${queueName(source.resource)}`, en: `queue ${queueName(source.resource)} is missing` })
-    const [procedure] = await this.#session.rows(
-      `select definer, cast(created as char), cast(last_altered as char), sql_mode from information_schema.routines
-      where routine_schema = database() and routine_name = ${quoteText(procedureName(source.resource))}`,
-    )
-    if (!procedure) throw notSetUp(source, { zh: '缺少存储过程', en: 'its procedure is missing' })
-    const fault = await probe(this.#session, plan)
-    if (fault) throw notSetUp(source, fault)
-    const cascades = (await cascadeCoverage(this.#session, plan)).map(({ there }) => there)
-    this.#queues?.add(source.resource)
-    const { kind, engine, shape } = plan.catalog
-    return createHash('sha256')
-      .update(JSON.stringify([triggers.map((row) => row.slice(0, 7)), queue, procedure, cascades, kind, engine, shape]))
-      .digest('hex')
+    const coverage = await this.#coverageNow(source)
+    if (source.capture !== 'log' || this.#log?.reads(source)) return coverage
+    // It was set up under this capture, or the reading has ended.
+    await this.#openLog()
+    if (!this.#log?.reads(source)) throw notSetUp(source, { zh: '日志未在读取', en: 'its log is not read' })
+    return this.#coverageNow(source)
   }
 
-  async #triggers({ catalog, source }: Plan): Promise<RawValue[][]> {
-    const names = triggerEvents.map((event) => quoteText(triggerName(source.resource, event))).join(', ')
-    return this.#session.rows(
-      `select trigger_name, event_manipulation, action_timing, cast(created as char), sha2(action_statement, 256), definer, sql_mode, action_statement
-      from information_schema.triggers where event_object_schema = ${quoteText(catalog.database)}
-      and event_object_table = ${quoteText(catalog.table)} and trigger_name in (${names}) order by trigger_name`,
-    )
+  async #coverageNow(source: SourceTable): Promise<string> {
+    const known = this.#plans.get(source)?.catalog.shape
+    const plan = await readPlan(this.#session, source)
+    this.#plans.set(source, plan)
+    const coverage = await coverageOf(this.#session, plan)
+    // Changed without a word in the log.
+    if (known !== undefined && known !== plan.catalog.shape) await this.#log?.lookAgain()
+    this.#queues?.add(source.resource)
+    return coverage
   }
 
   async checkTable(source: SourceTable): Promise<void> {
@@ -109,6 +107,21 @@ export class MysqlCapture implements Capture {
   }
 
   async waiting(): Promise<Set<string>> {
+    const before = this.#log?.written
+    const waiting = await this.#waiting()
+    if (waiting.size === this.#sources.length) return waiting
+    return (await this.#readSince(before)) ? this.#waiting() : waiting
+  }
+
+  /** Whether the log brought something since `before`, now that it is read to where it ends: what was committed stands there. */
+  async #readSince(before: number | undefined): Promise<boolean> {
+    const log = this.#log
+    if (!log) return false
+    await log.caughtUp(await logStatus(this.#session))
+    return log.written !== before
+  }
+
+  async #waiting(): Promise<Set<string>> {
     const queues = (this.#queues ??= await this.#existingQueues())
     if (queues.size === 0 || performance.now() < this.#lockedUntil) return queues
     const looks = [...queues].map((resource) => `(select ${quoteText(resource)} from ${quoteName(queueName(resource))} limit 1)`)
@@ -131,6 +144,13 @@ export class MysqlCapture implements Capture {
   }
 
   async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    const before = this.#log?.written
+    const taken = await this.#take(source, maxKeys, inFlight)
+    if (taken.keys.length >= maxKeys || !(await this.#readSince(before))) return taken
+    return this.#take(source, maxKeys, inFlight)
+  }
+
+  async #take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
     const plan = await this.#work(source, () => this.#plan(source))
     const columns = plan.keys.map((_, i) => `k${i + 1}`)
     const rows = await this.#rows(
@@ -277,9 +297,17 @@ export class MysqlCapture implements Capture {
     return { entries, bytes: entries * entryBytes, ...(oldest ? { oldest: new Date(Number(oldest)) } : {}) }
   }
 
-  /** MySQL cannot wake a client: the queues are looked at by the pace, half as often when nothing came lately. */
+  /** MySQL cannot wake a client: the queues are looked at by the pace, half as often when nothing came lately. Who reads the log can. */
   async idle(busy: boolean, signal: AbortSignal): Promise<void> {
-    await sleep(busy ? this.#options.pace : 2 * this.#options.pace, undefined, { signal }).catch(() => {})
+    const pace = busy ? this.#options.pace : 2 * this.#options.pace
+    if (!this.#log) return void (await sleep(pace, undefined, { signal }).catch(() => {}))
+    if (this.#wasWoken || signal.aborted) return void (this.#wasWoken = false)
+    const woken = new AbortController()
+    this.#wake = () => woken.abort()
+    const milliseconds = this.#woken ? Math.max(pace, longestLookMs) : pace
+    await sleep(milliseconds, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {})
+    this.#wake = undefined
+    this.#wasWoken = false
   }
 
   #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
@@ -295,17 +323,7 @@ export class MysqlCapture implements Capture {
   }
 
   async close(): Promise<void> {
+    await this.#log?.close()
     await this.#session.close()
   }
-}
-
-export function notSetUp({ table }: SourceTable, reason: LocalizedText, cause?: unknown): QianzhiError {
-  return new QianzhiError('QZ-SOURCE-NOT-SET-UP', { table, reason }, { cause })
-}
-
-/** Whether a trigger writes down these key columns, in this order: it was made for the version of the resource that there was then. */
-function writesKeys(statement: string, keys: readonly string[]): boolean {
-  const named = Array.from(statement.matchAll(/(?:OLD|NEW)\.`((?:[^`]|``)+)`/g), ([, name]) => name!.replaceAll('``', '`').toLowerCase())
-  const found = [...new Set(named)]
-  return found.length === keys.length && keys.every((key, i) => found[i] === key.toLowerCase())
 }

@@ -22,6 +22,8 @@ export interface CatalogColumn {
   fraction?: number
   charset?: string
   collation?: string
+  /** Of an ENUM or SET. */
+  labels?: string[]
 }
 
 export interface CatalogTable {
@@ -154,7 +156,12 @@ function catalogColumn(row: readonly RawValue[]): CatalogColumn {
     ...number(8, 'fraction'),
     ...word(9, 'charset'),
     ...word(10, 'collation'),
+    ...(/^(enum|set)$/i.test(String(row[1])) ? { labels: labelsOf(String(row[2])) } : {}),
   }
+}
+
+function labelsOf(fullType: string): string[] {
+  return Array.from(fullType.matchAll(/'((?:[^']|'')*)'/g), ([, label]) => label!.replaceAll("''", "'"))
 }
 
 function uniqueIndexes(rows: readonly string[][]): Pick<CatalogTable, 'uniques' | 'allUniques'> {

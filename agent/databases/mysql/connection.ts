@@ -81,6 +81,10 @@ export class Session {
     }
   }
 
+  get url(): string {
+    return this.#options.url
+  }
+
   /** Rows as arrays of raw values. Throws the driver's error where the server refused the statement, coded ones for what is no matter of the statement. */
   async rows<R extends RawValue[] = RawValue[]>(sql: string): Promise<R[]> {
     return (await this.#query(sql)) as R[]

@@ -6,7 +6,8 @@ import { readTable } from './catalog.ts'
 import type { Session } from './connection.ts'
 import { quoteText } from './sql.ts'
 import { cascadeCoverage } from './cascades.ts'
-import { notSetUp } from './capture.ts'
+import { coverageOf, notSetUp } from './trigger-fingerprint.ts'
+import { keptSeconds, unloggedKeys, unreadableLog } from './log/place.ts'
 import { readPlan, requireWatchable, type Plan } from './plan.ts'
 import { probe } from './trigger.ts'
 import { procedureName, queueName, triggerEvents, triggerName } from './names.ts'
@@ -15,8 +16,12 @@ export async function diagnose(session: Session, sources: readonly SourceTable[]
   const watched = sources.filter((source) => !onlyReads(source))
   const checks = [versionCheck(session), await clockCheck(session)]
   if (watched.length + sinks.length > 0) checks.push(await writableCheck(session))
-  if (watched.length > 0) checks.push(await binlogCheck(session))
-  for (const source of watched) checks.push(await sourceCheck(session, source), ...(await captureChecks(session, source)))
+  if (watched.some(({ capture }) => capture !== 'log')) checks.push(await binlogCheck(session))
+  for (const source of watched)
+    checks.push(
+      await sourceCheck(session, source),
+      ...(await (source.capture === 'log' ? logChecks(session, source) : captureChecks(session, source))),
+    )
   if (sinks.length > 0) checks.push(loadCheck(session), packetCheck(session))
   for (const sink of sinks) checks.push(await sinkCheck(session, sink), ...(await uniqueCheck(session, sink)))
   return checks
@@ -79,6 +84,15 @@ async function sourceCheck(session: Session, source: SourceTable): Promise<Check
   try {
     const plan = await readPlan(session, source)
     requireWatchable(plan)
+    if (source.capture === 'log') {
+      await coverageOf(session, plan)
+      return check(
+        name,
+        true,
+        `来源表 ${source.table} 的引擎和队列齐全，读取日志`,
+        `engine and queue of ${source.table} are in place, the log is read`,
+      )
+    }
     const missing = (await missingParts(session, source, plan.catalog.database)).join(', ')
     // The catalogue shows no triggers to an account without that right.
     if (missing) throw notSetUp(source, { zh: `没有或此账号看不到 ${missing}`, en: `${missing} is missing, or hidden from this account` })
@@ -112,11 +126,57 @@ async function captureChecks(session: Session, source: SourceTable): Promise<Che
   )
   try {
     const plan = await readPlan(session, source)
-    return [limits, ...(await cascadeChecks(session, name, plan)), ...(await definerChecks(session, name, plan))]
+    return [
+      limits,
+      ...(await cascadeChecks(session, name, plan)),
+      ...(await definerChecks(session, name, plan)),
+      await logProposal(session, name, plan),
+    ]
   } catch {
     // That the table cannot be used is told by the check before.
     return [limits]
   }
+}
+
+const day = 86_400
+
+/** What the log does not hold, and how long the agent may be away. */
+async function logChecks(session: Session, { resource }: SourceTable): Promise<Check[]> {
+  const name = `capture ${resource}`
+  const seconds = await keptSeconds(session)
+  const [zhKept, enKept] = seconds === 0 ? ['不限', 'for ever'] : [`${(seconds / day).toFixed(1)} 天`, `for ${(seconds / day).toFixed(1)} days`]
+  return [
+    check(
+      name,
+      true,
+      '日志看不到：SET sql_log_bin = 0 的会话所写、物理恢复；由定期核对发现',
+      'the log does not hold what sessions with sql_log_bin = 0 write, nor physical restores; the scheduled reconciliation finds it',
+    ),
+    check(
+      name,
+      seconds === 0 || seconds >= day,
+      `日志保留 ${zhKept}（binlog_expire_logs_seconds、expire_logs_days）：代理停机更久时会自动重新全量`,
+      `the log is kept ${enKept} (binlog_expire_logs_seconds, expire_logs_days): an agent that was away for longer takes a snapshot by itself`,
+    ),
+  ]
+}
+
+/** Where the log can be read, nothing of ours need be at the table. */
+async function logProposal(session: Session, name: string, plan: Plan): Promise<Check> {
+  const reason = (await unreadableLog(session, [plan.catalog.database])) ?? (await unloggedKeys(session, plan))
+  if (reason)
+    return check(
+      name,
+      true,
+      `不能改读日志：${reason.zh}`,
+      `The log cannot be read in the place of triggers: ${reason.en}`,
+    )
+  return check(
+    name,
+    true,
+    '可改读日志，表上不设触发器：写 capture: log 后停止代理，执行 setup，再启动；不重新全量',
+    'The log can be read instead, without a trigger at the table: write capture: log, stop the agent, run setup, start it; no snapshot is taken',
+  )
 }
 
 async function cascadeChecks(session: Session, name: string, plan: Plan): Promise<Check[]> {

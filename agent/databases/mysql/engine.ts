@@ -1,4 +1,5 @@
 /** MySQL 8 and MariaDB as a source and as a target (agent/database.ts). One engine: what differs is probed at connection. */
+import { randomUUID } from 'node:crypto'
 import { QianzhiError } from '../../../protocol/errors.ts'
 import type { Database, DatabaseOptions } from '../../database.ts'
 import { TableDelivery } from '../bookkeeping/delivery.ts'
@@ -11,11 +12,13 @@ import { errorNumber, Session } from './connection.ts'
 import { MysqlSinks } from './delivery.ts'
 import { describeTable, listTables, previewRows, readOnly, sampleRows } from './describe.ts'
 import { diagnose } from './doctor.ts'
-import { readPlan, requireWatchable } from './plan.ts'
+import { readPlan, refused, requireWatchable } from './plan.ts'
 import { MysqlReading } from './reading.ts'
 import { knownAccounts, rightsOf } from './rights.ts'
-import { setupStatements, teardownStatements } from './setup.ts'
+import { beginning, unloggedKeys, unreadableLog } from './log/place.ts'
+import { logStatements, setupStatements, teardownStatements } from './setup.ts'
 import { supplyTable } from './sql.ts'
+import { moveOf } from './trigger-fingerprint.ts'
 
 export async function openMysql(options: DatabaseOptions): Promise<Database> {
   return new TableDatabase(options, engine)
@@ -48,7 +51,12 @@ const engine: TableEngine<Session> = {
     requireWatchable(plan)
     const around = { cascades: await cascadesInto(session, plan.catalog), there: await cascadeTriggers(session, source) }
     const [account] = runtimeUser === undefined ? [] : await knownAccounts(session, runtimeUser)
-    return setupStatements(plan, session.server, around, account)
+    const move = await moveOf(session, source)
+    if (source.capture !== 'log') return setupStatements(plan, session.server, around, { runtimeUser: account, move })
+    const reason = (await unreadableLog(session, [plan.catalog.database])) ?? (await unloggedKeys(session, plan))
+    if (reason) throw refused(source, reason)
+    const from = await beginning(session)
+    return logStatements(plan, session.server, around, { from, since: randomUUID(), runtimeUser: account, move })
   },
   async teardownScript(session, source) {
     const there = await cascadeTriggers(session, source)

@@ -58,7 +58,7 @@ const form = new RegExp(`^GRANT (.+?) ON (TABLE |PROCEDURE |FUNCTION )?(${name})
 function grantOf(line: string): Grant | undefined {
   const [, list, kind = '', database, table] = form.exec(line) ?? []
   if (list === undefined) return undefined
-  const parts = list.match(/[A-Z][A-Z ]*(?:\([^)]*\))?/gi) ?? []
+  const parts = list.match(/[A-Z][A-Z_ ]*(?:\([^)]*\))?/gi) ?? []
   const privileges = parts.map((part): [string, string[] | undefined] => {
     const [privilege, columns] = part.split('(') as [string, string?]
     return [

@@ -6,6 +6,7 @@ import { cascadesInto } from './cascades.ts'
 import type { Session } from './connection.ts'
 import { accountOf } from './accounts.ts'
 import { holds, readGrants, target, type Place } from './grants.ts'
+import { heldLogPrivileges, loggedTable, logPrivileges, logTable } from './log/place.ts'
 import { ceilingTable, procedureName, queueName, triggerName } from './names.ts'
 import { sourceQuarantine, streamTable } from './setup.ts'
 import { quoteText } from './sql.ts'
@@ -30,7 +31,16 @@ export async function rightsOf(
   if (sinks.length > 0)
     for (const one of new Set([database, ...sinks.map((sink) => place(session, sink.table).database)]))
       found.push([made, { database: one }])
-  return found.map(([privileges, on, columns]) => right(privileges, on, columns))
+  const rights = found.map(([privileges, on, columns]) => right(privileges, on, columns))
+  return sources.some(({ capture }) => capture === 'log') ? [...rights, logRight(session, account)] : rights
+}
+
+function logRight(session: Session, account: string): Right {
+  const privileges = logPrivileges(session.server)
+  return {
+    statement: `grant ${privileges.join(', ').toLowerCase()} on *.* to ${account}`,
+    held: async () => privileges.every(await heldLogPrivileges(session)),
+  }
 }
 
 type Need = [privileges: readonly string[], on: Place, columns?: readonly string[]]
@@ -47,16 +57,20 @@ async function sourceRights(session: Session, source: SuppliedTable): Promise<Ne
   const { resource } = source
   const catalog = await readTable(session, source.table)
   const around = catalog ? (await cascadesInto(session, catalog)).flatMap(({ from, links }) => [from, ...links]) : []
-  const needs: Need[] = [
-    [['SELECT'], { database, name }, columns],
+  const log = source.capture === 'log'
+  const triggers: Need[] = [
     [['TRIGGER'], { database, name }],
     ...around.map((one): Need => [['SELECT', 'TRIGGER'], { database: one.database, name: one.table }]),
   ]
+  const needs: Need[] = [[['SELECT'], { database, name }, columns], ...(log ? [] : triggers)]
   if (!(await isSetUp(session, source))) return needs
+  const own: Need[] = log
+    ? [logTable, loggedTable].map((table): Need => [['SELECT', 'UPDATE'], { database: home, name: table }])
+    : [[['EXECUTE'], { database: home, name: procedureName(resource), routine: true }]]
   return [
     ...needs,
+    ...own,
     [['SELECT', 'INSERT', 'UPDATE', 'DELETE', 'DROP'], { database: home, name: queueName(resource) }],
-    [['EXECUTE'], { database: home, name: procedureName(resource), routine: true }],
     [['SELECT', 'INSERT', 'UPDATE'], { database: home, name: streamTable }],
     [['SELECT', 'UPDATE'], { database: home, name: ceilingTable }],
     [['SELECT', 'INSERT', 'UPDATE', 'DELETE'], { database: home, name: sourceQuarantine }],

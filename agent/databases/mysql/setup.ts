@@ -6,6 +6,7 @@ import type { Server } from './connection.ts'
 import type { Plan } from './plan.ts'
 import { ceilingTable, procedureName, queueName, triggerEvents, triggerName } from './names.ts'
 import { accountOf } from './accounts.ts'
+import { beginStatements, coverageOfThis, keysText, loggedTable, logPrivileges, logTable, logTables, type Beginning } from './log/place.ts'
 import { own, triggerStatements } from './trigger.ts'
 import type { Cascade } from './cascades.ts'
 
@@ -38,22 +39,78 @@ export interface Surroundings {
   there: readonly { database: string; name: string }[]
 }
 
+/** A source that goes from one way of capture to another without a gap: what covered it until now, as JSON. Its queue and its place stay. */
+export interface Move {
+  from: string
+}
+
 /** Triggers go first and come last: while the queue is made anew the application's statements find none. */
-export function setupStatements(plan: Plan, server: Server, around: Surroundings, runtimeUser?: string): string[] {
+export function setupStatements(
+  plan: Plan,
+  server: Server,
+  around: Surroundings,
+  { runtimeUser, move }: { runtimeUser?: string | undefined; move?: Move | undefined },
+): string[] {
   const { source } = plan
-  const queue = quoteName(queueName(source.resource))
-  const name = quoteText(queueName(source.resource))
-  const resource = quoteText(source.resource)
   return [
     ...stateTables(server),
     ...dropTriggers(source, plan.catalog, server, around),
-    `drop table if exists ${queue}`,
-    queueTable(plan, server),
-    `insert into ${quoteName(ceilingTable)} (queue, ceiling) values (${name}, ${queueEntries(source)}) on duplicate key update ceiling = ${queueEntries(source)}`,
+    ...(move ? logTables(server) : newQueue(plan, server)),
     ...triggerStatements(plan, server, around.cascades, runtimeUser),
-    `insert into ${quoteName(streamTable)} (resource, snapshot) values (${resource}, 'needed') on duplicate key update snapshot = 'needed'`,
+    move ? moved(source, move, triggerCoverage(plan)) : newStream(source),
     ...(runtimeUser ? grants(plan, server, around.cascades, runtimeUser) : []),
   ]
+}
+
+/**
+ * The same where the log is read (log/place.ts). Triggers that were there go after the place is written down, so that a source which is moved
+ * is never without either.
+ */
+export function logStatements(
+  plan: Plan,
+  server: Server,
+  around: Surroundings,
+  { from, since, runtimeUser, move }: { from: Beginning; since: string; runtimeUser?: string | undefined; move?: Move | undefined },
+): string[] {
+  const { source } = plan
+  const withoutTriggers = dropTriggers(source, plan.catalog, server, around)
+  return [
+    ...stateTables(server),
+    ...logTables(server),
+    ...(move ? [] : [...withoutTriggers, ...newQueue(plan, server)]),
+    ...beginStatements(source, from, since, keysText(plan)),
+    ...(move ? [...withoutTriggers, moved(source, move, coverageOfThis)] : [newStream(source)]),
+    ...(runtimeUser ? logGrants(plan, server, runtimeUser) : []),
+  ]
+}
+
+function newQueue(plan: Plan, server: Server): string[] {
+  const { source } = plan
+  const name = queueName(source.resource)
+  const entries = queueEntries(source)
+  return [
+    `drop table if exists ${quoteName(name)}`,
+    queueTable(plan, server),
+    `insert into ${quoteName(ceilingTable)} (queue, ceiling) values (${quoteText(name)}, ${entries}) on duplicate key update ceiling = ${entries}`,
+  ]
+}
+
+function newStream({ resource }: SourceTable): string {
+  return `insert into ${quoteName(streamTable)} (resource, snapshot) values (${quoteText(resource)}, 'needed') on duplicate key update snapshot = 'needed'`
+}
+
+function moved({ resource }: SourceTable, { from }: Move, to: string): string {
+  return `update ${quoteName(loggedTable)} set moved_to = ${to}, moved_from = ${quoteText(from)} where resource = ${quoteText(resource)}`
+}
+
+/** SQL of what triggers and procedure a source has. */
+export function triggerCoverage({ source: { resource }, catalog }: Pick<Plan, 'source' | 'catalog'>): string {
+  const names = triggerEvents.map((event) => quoteText(triggerName(resource, event))).join(', ')
+  return `(select concat_ws(' ', group_concat(sha2(concat_ws(' ', trigger_name, cast(created as char), action_statement, definer), 256) order by trigger_name),
+      (select concat_ws(' ', definer, cast(created as char), cast(last_altered as char)) from information_schema.routines
+        where routine_schema = database() and routine_name = ${quoteText(procedureName(resource))}))
+    from information_schema.triggers where event_object_schema = ${quoteText(catalog.database)}
+    and event_object_table = ${quoteText(catalog.table)} and trigger_name in (${names}))`
 }
 
 export function teardownStatements(
@@ -72,6 +129,7 @@ export function teardownStatements(
     ...(tables.has(streamTable)
       ? [`update ${quoteName(streamTable)} set snapshot = 'needed', coverage = '' where resource = ${resource}`]
       : []),
+    ...(tables.has(loggedTable) ? [`delete from ${quoteName(loggedTable)} where resource = ${resource}`] : []),
   ]
 }
 
@@ -105,10 +163,26 @@ function grants({ source, table }: Plan, server: Server, cascades: readonly Casc
   )
   return [
     ...[...new Set([table, ...around])].map((name) => `grant select, trigger on ${name} to ${grantee}`),
-    `grant select, insert, update, delete, drop on ${own(server, queueName(source.resource))} to ${grantee}`,
     `grant execute on procedure ${own(server, procedureName(source.resource))} to ${grantee}`,
+    ...stateGrants(source, server, grantee),
+  ]
+}
+
+function stateGrants(source: SourceTable, server: Server, grantee: string): string[] {
+  return [
+    `grant select, insert, update, delete, drop on ${own(server, queueName(source.resource))} to ${grantee}`,
     `grant select, insert, update on ${own(server, streamTable)} to ${grantee}`,
     `grant select, update on ${own(server, ceilingTable)} to ${grantee}`,
     `grant select, insert, update, delete on ${own(server, sourceQuarantine)} to ${grantee}`,
+  ]
+}
+
+function logGrants({ source, table }: Plan, server: Server, user: string): string[] {
+  const grantee = accountOf(user)
+  return [
+    `grant select on ${table} to ${grantee}`,
+    ...stateGrants(source, server, grantee),
+    ...[logTable, loggedTable].map((name) => `grant select, update on ${own(server, name)} to ${grantee}`),
+    `grant ${logPrivileges(server).join(', ').toLowerCase()} on *.* to ${grantee}`,
   ]
 }

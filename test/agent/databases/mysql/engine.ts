@@ -48,8 +48,8 @@ async function query(connection: Connection, sql: string): Promise<(string | nul
 }
 
 /** Its session is opened when first used: a test that only wants the address leaves none behind. */
-async function freshDatabase(): Promise<TestDatabase> {
-  const url = await server!.createDatabase()
+export async function freshDatabaseOn(server: Pick<Mariadb, 'createDatabase' | 'dropDatabase'>): Promise<TestDatabase> {
+  const url = await server.createDatabase()
   let session: Promise<Session> | undefined
   return {
     url,
@@ -58,10 +58,12 @@ async function freshDatabase(): Promise<TestDatabase> {
     connect: () => connect(url),
     drop: async () => {
       await (await session)?.close()
-      await server!.dropDatabase(url)
+      await server.dropDatabase(url)
     },
   }
 }
+
+const freshDatabase = (): Promise<TestDatabase> => freshDatabaseOn(server!)
 
 function textKey(charset: string) {
   return {
@@ -212,7 +214,7 @@ const mariadb: Dialect = {
 /** What MariaDB has besides. */
 const onlyMariadb = { altering: ['uuid', 'inet6'], others: ['inet4'], charset: 'utf8mb4 collate utf8mb4_nopad_bin' }
 
-function dialectOf({ version }: Mariadb): Dialect {
+export function dialectOf({ version }: Pick<Mariadb, 'version'>): Dialect {
   if (!version.includes('MariaDB')) {
     // LOAD DATA LOCAL is off there, as it comes.
     return {

@@ -1,0 +1,488 @@
+/**
+ * Reads the binlog and queues the keys of what has changed, in the place of triggers. It needs two sessions of its own: one at which the server
+ * sends its log, one that writes into the queues, whatever the agent does with them meanwhile.
+ *
+ * A transaction is sent before others can see it: the server writes it into the log first and commits it in the engine afterwards. A key that
+ * was queued in between could be read too early and would be lost. But the queue's own entry is a transaction in the same log, behind it, and
+ * engines commit in the log's order: MySQL with `binlog_order_commits` (`MYSQL_BIN_LOG::ordered_commit`: a group enters the commit stage in
+ * the order in which it left the flush stage, and its leader commits it as one queue), MariaDB always (`commit_ordered`, called under one
+ * lock in the order of the log). So whoever sees the entry sees the rows. It holds only while the entry itself is written into the log
+ * (`sql_log_bin`, no filter over the queue's database), and it does not hold for XA COMMIT, which both servers may write into the log
+ * before, and apart from, the engine's commit: there it is waited for until the server lists the transaction no more (`#visible`).
+ *
+ * The place is written down in the entries' own transaction: what a crash takes from the queues is read again.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { reasonOf, QianzhiError } from '../../../../protocol/errors.ts'
+import type { LocalizedText } from '../../../../protocol/localized.ts'
+import type { DatabaseOptions, SourceTable } from '../../../database.ts'
+import { place as tablePlace } from '../catalog.ts'
+import { isContention, isMissing, isValueError, Session } from '../connection.ts'
+import { queueName } from '../names.ts'
+import { readPlan, requireWatchable } from '../plan.ts'
+import { queueEntries } from '../setup.ts'
+import { quoteName, quoteText } from '../sql.ts'
+import { chunks } from '../../bookkeeping/statement.ts'
+import { LogDump, notToBeHad } from './dump.ts'
+import { LogEvents, type Place, type Reads } from './events.ts'
+import { comparePlaces, logTable, LostThread, placeUpdate, replicaOf, type WrittenPlace } from './place.ts'
+import { concernedTables } from './statements.ts'
+import { keyValue } from './values.ts'
+
+/** Keys that are kept in memory at most before the server is kept waiting; where it cannot be, a mark takes their place. */
+const mostPending = 50_000
+const mostKept = 1_000_000
+/** Keys of one statement. */
+const chunk = 1000
+const beatMs = 10_000
+/** Bytes of log without anything for us after which the place is written down. */
+const idleBytes = 1 << 20
+/** The server wants no place beyond. */
+const furthestPlace = 2 ** 32
+
+/** What one source's queue is fed by. */
+interface Feed {
+  source: SourceTable
+  database: string
+  table: string
+  /** Places and types of the key's columns as the table is now; undefined where it is not there, or its keys cannot be told. */
+  key: Reads<Feed>['key']
+}
+
+/** Keys, and what is a mark instead. */
+class Keys {
+  readonly keys = new Map<Feed, Map<string, readonly string[]>>()
+  readonly marks = new Set<Feed>()
+  count = 0
+
+  key(feed: Feed, key: readonly string[]): void {
+    if (this.marks.has(feed) && this.count > mostPending) return
+    let known = this.keys.get(feed)
+    if (!known) this.keys.set(feed, (known = new Map()))
+    const before = known.size
+    known.set(key.join('\0'), key)
+    this.count += known.size - before
+    if (this.count > mostKept) this.#giveUp()
+  }
+
+  #giveUp(): void {
+    for (const feed of this.keys.keys()) this.marks.add(feed)
+    this.keys.clear()
+    this.count = 0
+  }
+
+  add(other: Keys): void {
+    for (const [feed, keys] of other.keys) for (const key of keys.values()) this.key(feed, key)
+    for (const feed of other.marks) this.marks.add(feed)
+  }
+}
+
+/** What was read and is not queued yet. */
+class Pending extends Keys {
+  /** Prepared transactions whose end was read. */
+  readonly ended = new Set<string>()
+  /** Behind the last transaction that is wholly in here, or was before. */
+  end: (Place & { made: number; resume: Place & { made: number } }) | undefined
+
+  get empty(): boolean {
+    return this.count === 0 && this.marks.size === 0
+  }
+}
+
+interface Branch {
+  keys: Keys
+  /** Where its first event stands: reading begins there again while it is prepared. */
+  from: Place & { made: number }
+}
+
+export class LogReader {
+  /** Grows with everything that is queued. */
+  written = 0
+  readonly #writer: Session
+  readonly #events: LogEvents<Feed>
+  readonly #onWritten: () => void
+  readonly #branches = new Map<string, Branch>()
+  #feeds: readonly Feed[]
+  #dump!: LogDump
+  #pending = new Pending()
+  /** What the transaction that is read is put into. */
+  #into: Keys = this.#pending
+  /** Where the transaction that is read began. */
+  #last: Place & { made: number }
+  #pumping: Promise<void> | undefined
+  /** Events that came while tables are looked at. */
+  #held: Buffer[] | undefined
+  /** Everything before is queued. */
+  #done: Place
+  /** What is written down. */
+  #written: Place
+  #resume: (Place & { made: number }) | undefined
+  #waiters: { target: Place; resolve: () => void; reject: (error: unknown) => void }[] = []
+  #begun = Promise.withResolvers<void>()
+  #expected: number | null
+  #lost: QianzhiError | undefined
+  #timer: NodeJS.Timeout | undefined
+  #syncs = true
+
+  private constructor(writer: Session, from: WrittenPlace, feeds: readonly Feed[], onWritten: () => void) {
+    this.#writer = writer
+    this.#feeds = feeds
+    this.#onWritten = onWritten
+    this.#expected = from.made
+    this.#done = this.#written = { file: from.file, place: from.place }
+    this.#last = { ...this.#done, made: from.made ?? 0 }
+    this.#begun.promise.catch(() => {})
+    this.#events = new LogEvents<Feed>(this.#done, {
+      table: (database, table) => this.#reads(database, table),
+      key: (feed, key) => this.#into.key(feed, key),
+      unknown: (feed) => this.#into.marks.add(feed),
+      statement: (text, database) => this.#statement(text, database),
+      branch: () => (this.#into = new Keys()),
+      prepared: (xid) => this.#prepared(xid),
+      ended: (xid, how) => this.#ended(xid, how),
+      boundary: () => this.#boundary(),
+      file: (made) => this.#file(made),
+      brokeDown: () => {
+        if (!this.#syncs) this.#markAll()
+      },
+      gap: () => this.#markAll(),
+    })
+  }
+
+  /** Throws LostThread where what stands behind the place is not to be had. */
+  static async open(
+    options: DatabaseOptions,
+    from: WrittenPlace,
+    sources: readonly SourceTable[],
+    onWritten: () => void,
+  ): Promise<LogReader> {
+    const writer = await Session.open(options)
+    const feeds = sources.map((source): Feed => {
+      const { database, name } = tablePlace(writer, source.table)
+      return { source, database, table: name, key: undefined }
+    })
+    const reader = new LogReader(writer, from, feeds, onWritten)
+    try {
+      await reader.#start(from)
+      return reader
+    } catch (error) {
+      await reader.close()
+      throw error
+    }
+  }
+
+  async #start(from: WrittenPlace): Promise<void> {
+    const [row] = await this.#writer.rows('select @@session.sql_log_bin, @@global.sync_binlog')
+    if (Number(row![0]) !== 1) throw this.#unreachable({ zh: 'sql_log_bin 为 0', en: 'sql_log_bin is 0' })
+    this.#syncs = Number(row![1]) === 1
+    await this.#lookAtTables()
+    this.#dump = await LogDump.start(
+      { url: this.#writer.url, replica: replicaOf(this.#writer, from.server), from },
+      { event: (bytes, at, to) => this.#event(bytes, at, to), ended: (reason, number) => this.#lose(reason, number) },
+    ).catch((error: unknown) => {
+      throw this.#unreachable(reasonOf(error))
+    })
+    await this.#begun.promise
+    this.#timer = setInterval(() => void this.#beat(), beatMs).unref()
+  }
+
+  #unreachable(reason: string | LocalizedText): QianzhiError {
+    return new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#writer.server.database, reason })
+  }
+
+  reads({ resource }: SourceTable): boolean {
+    return this.#lost === undefined && this.#feeds.some(({ source }) => source.resource === resource)
+  }
+
+  /** These are not read any more. */
+  leave(resources: readonly string[]): void {
+    this.#feeds = this.#feeds.filter(({ source }) => !resources.includes(source.resource))
+    this.#events.forget()
+  }
+
+  /** Returns when all that stands before `target` in the log is queued. Throws QZ-DB-UNREACHABLE. */
+  async caughtUp(target: Place): Promise<void> {
+    if (this.#lost) throw this.#lost
+    if (comparePlaces(this.#done, target) >= 0) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    this.#waiters.push({ target, resolve, reject })
+    return promise
+  }
+
+  /** Tables are looked at again before what is read next. */
+  async lookAgain(): Promise<void> {
+    this.#held ??= []
+    await this.#lookAtTables()
+    this.#release()
+  }
+
+  async close(): Promise<void> {
+    clearInterval(this.#timer)
+    await this.#pumping?.catch(() => {})
+    if (!this.#lost && comparePlaces(this.#done, this.#written) > 0) await this.#writeDown().catch(() => {})
+    this.#lose({ zh: '已关闭', en: 'it was closed' })
+    await this.#writer.close()
+  }
+
+  #event(bytes: Buffer, at: number, to: number): void {
+    if (this.#lost) return
+    if (this.#held) {
+      this.#held.push(Buffer.from(bytes.subarray(at, to)))
+      return
+    }
+    try {
+      this.#events.take(bytes, at, to)
+    } catch (error) {
+      return this.#lose(reasonOf(error))
+    }
+    if (this.#pending.count >= mostPending) this.#dump.pause()
+    this.#pump()
+  }
+
+  #file(made: number): void {
+    if (this.#expected !== null && this.#expected !== made) return this.#lose({ zh: '日志已重建', en: 'the log was begun anew' }, notToBeHad)
+    this.#expected = null
+    this.#last.made = made
+    this.#begun.resolve()
+  }
+
+  /** Nothing is open here; while transactions are prepared, reading goes on where the first of them began. */
+  #boundary(): void {
+    const end = { ...this.#events.at, made: this.#last.made }
+    this.#last = end
+    if (this.#into !== this.#pending) this.#pending.add(this.#into)
+    this.#into = this.#pending
+    const [oldest] = this.#branches.values()
+    this.#pending.end = { ...end, resume: oldest?.from ?? end }
+  }
+
+  #prepared(xid: string): void {
+    // One that is not told before its rows has them in what is queued already: its end is of an unknown one.
+    if (this.#into === this.#pending) return
+    this.#branches.set(xid, { keys: this.#into, from: this.#last })
+    this.#into = this.#pending
+  }
+
+  #ended(xid: string, how: 'commit' | 'rollback'): void {
+    const branch = this.#branches.get(xid)
+    this.#branches.delete(xid)
+    if (how === 'rollback') return
+    this.#pending.ended.add(xid)
+    if (branch) this.#pending.add(branch.keys)
+    else this.#markAll()
+  }
+
+  #markAll(): void {
+    for (const feed of this.#feeds) this.#pending.marks.add(feed)
+  }
+
+  #statement(text: Buffer, database: string): void {
+    const concerned = concernedTables(text, database, this.#feeds)
+    if (concerned.length === 0) return
+    for (const feed of concerned) this.#pending.marks.add(feed)
+    this.lookAgain().catch((error: unknown) => this.#lose(reasonOf(error)))
+  }
+
+  #release(): void {
+    const held = this.#held ?? []
+    this.#held = undefined
+    this.#events.forget()
+    while (held.length > 0 && !this.#held) {
+      const bytes = held.shift()!
+      this.#event(bytes, 0, bytes.length)
+    }
+    // A statement among them has tables looked at once more: the rest waits for that.
+    for (const bytes of held) (this.#held as Buffer[] | undefined)?.push(bytes)
+    this.#pump()
+  }
+
+  async #lookAtTables(): Promise<void> {
+    for (const feed of this.#feeds) feed.key = await this.#keyOf(feed)
+  }
+
+  async #keyOf({ source, database, table }: Feed): Promise<Feed['key']> {
+    try {
+      const plan = await readPlan(this.#writer, source)
+      requireWatchable(plan)
+      const rows = await this.#writer.rows(
+        `select column_name, ordinal_position from information_schema.columns where table_schema = ${quoteText(database)} and table_name = ${quoteText(table)}`,
+      )
+      const places = new Map(rows.map(([name, place]) => [String(name).toLowerCase(), Number(place) - 1]))
+      const columns = new Map(plan.catalog.columns.map((column) => [column.column.toLowerCase(), column]))
+      const key = plan.keys.map((reader) => {
+        const name = reader.column.toLowerCase()
+        return { place: places.get(name)!, value: keyValue(columns.get(name)!, reader)! }
+      })
+      return key.every(({ place, value }) => place !== undefined && value !== undefined) ? key : undefined
+    } catch (error) {
+      if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE') throw error
+      return undefined
+    }
+  }
+
+  #reads(database: string, table: string): readonly Reads<Feed>[] {
+    const same = (a: string, b: string) => a.toLowerCase() === b.toLowerCase()
+    const reading = this.#feeds.filter((feed) => same(feed.database, database) && same(feed.table, table))
+    return reading.map((feed) => ({ of: feed, key: feed.key }))
+  }
+
+  /** Queues what is pending, one part after the other. */
+  #pump(): void {
+    if (this.#pumping || this.#lost) return
+    const pending = this.#pending
+    if (pending.empty && pending.ended.size === 0) {
+      if (!pending.end) return
+      this.#resume = pending.end.resume
+      this.#reached(pending.end)
+      if (!this.#shouldWriteDown()) return
+    }
+    this.#pumping = this.#write()
+      .catch((error: unknown) => this.#lose(reasonOf(error)))
+      .finally(() => {
+        this.#pumping = undefined
+        this.#pump()
+      })
+  }
+
+  /** Now and then: each time is an event for us, too. */
+  #shouldWriteDown(): boolean {
+    const { file, place } = this.#resume ?? this.#done
+    return file !== this.#written.file || place - this.#written.place > idleBytes
+  }
+
+  async #write(): Promise<void> {
+    const pending = this.#pending
+    this.#pending = new Pending()
+    if (this.#into === pending) this.#into = this.#pending
+    this.#dump.resume()
+    await this.#visible(pending.ended)
+    const end = pending.end
+    if (end) this.#resume = end.resume
+    if (pending.empty) await this.#writeDown()
+    else await this.#queueAll(pending)
+    if (end) this.#reached(end)
+    if (pending.empty) return
+    this.written++
+    this.#onWritten()
+  }
+
+  async #queueAll(pending: Pending): Promise<void> {
+    const full = new Set<Feed>()
+    for (const feed of new Set([...pending.keys.keys(), ...pending.marks])) if (await this.#isFull(feed)) full.add(feed)
+    // Only behind a transaction of ours are the rows visible whose keys are left out below (see above).
+    if (full.size > 0) await this.#writer.run(`update ${quoteName(logTable)} set beat = beat + 1`)
+    await this.#again(() =>
+      this.#writer.transaction(async () => {
+        for (const feed of new Set([...pending.keys.keys(), ...pending.marks])) {
+          if (full.has(feed)) await this.#markFull(feed)
+          else await this.#queue(feed, [...(pending.keys.get(feed)?.values() ?? [])], pending.marks.has(feed))
+        }
+        if (this.#resume && this.#resume.place < furthestPlace) await this.#writer.run(placeUpdate(this.#resume, this.#resume.made))
+      }),
+    )
+    if (this.#resume) this.#written = this.#resume
+  }
+
+  async #again(work: () => Promise<void>): Promise<void> {
+    for (;;) {
+      try {
+        return await work()
+      } catch (error) {
+        if (!isContention(error) || this.#lost) throw error
+      }
+    }
+  }
+
+  async #isFull({ source }: Feed): Promise<boolean> {
+    try {
+      const [row] = await this.#writer.rows(`select ifnull(max(id) - min(id), 0) from ${quoteName(queueName(source.resource))}`)
+      return Number(row![0]) > queueEntries(source)
+    } catch (error) {
+      if (isMissing(error)) return false
+      throw error
+    }
+  }
+
+  /** Whoever removes the mark that is there takes a snapshot afterwards, and meets the rows whose keys are left out. */
+  async #markFull({ source }: Feed): Promise<void> {
+    const queue = quoteName(queueName(source.resource))
+    const [last] = await this.#writer.rows(`select marked from ${queue} order by id desc limit 1`)
+    if (Number(last?.[0] ?? 0) === 0) await this.#writer.run(`insert into ${queue} (marked) values (1)`)
+  }
+
+  /** Keys that the queue does not take are a mark. */
+  async #queue({ source, key }: Feed, keys: readonly (readonly string[])[], marked: boolean): Promise<void> {
+    const queue = quoteName(queueName(source.resource))
+    let mark = marked
+    try {
+      const columns = key?.map((_, i) => `k${i + 1}`).join(', ')
+      for (const part of chunks(keys, chunk)) {
+        if (!key || part[0]!.length !== key.length) mark = true
+        else
+          await this.#writer
+            .run(`insert into ${queue} (${columns}) values ${part.map((values) => `(${values.join(', ')})`).join(', ')}`)
+            .catch((error: unknown) => {
+              if (!isValueError(error)) throw error
+              mark = true
+            })
+      }
+      if (mark) await this.#writer.run(`insert into ${queue} (marked) values (1)`)
+    } catch (error) {
+      // Whoever took the queue away, or made one for another key, has ended the stream: it begins with a snapshot.
+      if (!isMissing(error)) throw error
+    }
+  }
+
+  #reached(end: Place): void {
+    if (comparePlaces(end, this.#done) <= 0) return
+    this.#done = { file: end.file, place: end.place }
+    const waiters = this.#waiters
+    this.#waiters = waiters.filter(({ target }) => comparePlaces(target, end) > 0)
+    for (const { target, resolve } of waiters) if (comparePlaces(target, end) <= 0) resolve()
+  }
+
+  /** A prepared transaction whose end is in the log may not have ended yet. */
+  async #visible(ended: ReadonlySet<string>): Promise<void> {
+    if (ended.size === 0) return
+    const { mariadb } = this.#writer.server
+    for (;;) {
+      const listed = (await this.#writer.rows(mariadb ? 'xa recover' : 'xa recover convert xid')).map(([format, first, second, data]) =>
+        preparedText(Number(format), Number(first), Number(second), mariadb ? (data as Buffer) : Buffer.from(String(data).slice(2), 'hex')),
+      )
+      if (!listed.some((xid) => ended.has(xid))) return
+      await sleep(1)
+    }
+  }
+
+  async #writeDown(): Promise<void> {
+    const resume = this.#resume
+    if (!resume || resume.place >= furthestPlace) return
+    await this.#again(async () => void (await this.#writer.run(placeUpdate(resume, resume.made))))
+    this.#written = resume
+  }
+
+  async #beat(): Promise<void> {
+    try {
+      const [row] = await this.#writer.rows(`show global variables like 'binlog_order_commits'`)
+      if (row && String(row[1]) === 'OFF') this.#lose({ zh: 'binlog_order_commits = OFF', en: 'binlog_order_commits = OFF' })
+    } catch (error) {
+      this.#lose(reasonOf(error))
+    }
+  }
+
+  #lose(reason: string | LocalizedText, number?: number): void {
+    if (this.#lost) return
+    clearInterval(this.#timer)
+    this.#lost = this.#unreachable(reason)
+    this.#begun.reject(number === notToBeHad ? new LostThread(typeof reason === 'string' ? reason : reason.en) : this.#lost)
+    for (const { reject } of this.#waiters.splice(0)) reject(this.#lost)
+    this.#dump?.close()
+    this.#onWritten()
+  }
+}
+
+/** As the log writes it (events.ts). */
+function preparedText(format: number, first: number, second: number, bytes: Buffer): string {
+  const hex = (from: number, length: number) => `X'${bytes.toString('hex', from, from + length).toUpperCase()}'`
+  return `${hex(0, first)},${hex(first, second)},${format}`
+}
