@@ -300,8 +300,11 @@ export class MysqlCapture implements Capture {
   /** MySQL cannot wake a client: the queues are looked at by the pace, half as often when nothing came lately. Who reads the log can. */
   async idle(busy: boolean, signal: AbortSignal): Promise<void> {
     const pace = busy ? this.#options.pace : 2 * this.#options.pace
-    if (!this.#log) return void (await sleep(pace, undefined, { signal }).catch(() => {}))
-    if (this.#wasWoken || signal.aborted) return void (this.#wasWoken = false)
+    if (!this.#log) return sleep(pace, undefined, { signal }).catch(() => {})
+    if (this.#wasWoken || signal.aborted) {
+      this.#wasWoken = false
+      return
+    }
     const woken = new AbortController()
     this.#wake = () => woken.abort()
     const milliseconds = this.#woken ? Math.max(pace, longestLookMs) : pace

@@ -144,7 +144,8 @@ const day = 86_400
 async function logChecks(session: Session, { resource }: SourceTable): Promise<Check[]> {
   const name = `capture ${resource}`
   const seconds = await keptSeconds(session)
-  const [zhKept, enKept] = seconds === 0 ? ['不限', 'for ever'] : [`${(seconds / day).toFixed(1)} 天`, `for ${(seconds / day).toFixed(1)} days`]
+  const [zhKept, enKept] =
+    seconds === 0 ? ['不限', 'for ever'] : [`${(seconds / day).toFixed(1)} 天`, `for ${(seconds / day).toFixed(1)} days`]
   return [
     check(
       name,
@@ -164,13 +165,7 @@ async function logChecks(session: Session, { resource }: SourceTable): Promise<C
 /** Where the log can be read, nothing of ours need be at the table. */
 async function logProposal(session: Session, name: string, plan: Plan): Promise<Check> {
   const reason = (await unreadableLog(session, [plan.catalog.database])) ?? (await unloggedKeys(session, plan))
-  if (reason)
-    return check(
-      name,
-      true,
-      `不能改读日志：${reason.zh}`,
-      `The log cannot be read in the place of triggers: ${reason.en}`,
-    )
+  if (reason) return check(name, true, `不能改读日志：${reason.zh}`, `The log cannot be read in the place of triggers: ${reason.en}`)
   return check(
     name,
     true,

@@ -253,7 +253,7 @@ export class LogEvents<Of> {
     const events = compression === 0 ? zstdDecompressSync(raw) : raw
     const checksum = this.#checksum
     this.#checksum = 0
-    for (let at = 0; at < events.length; ) {
+    for (let at = 0; at < events.length;) {
       const to = at + events.readUInt32LE(at + 9)
       this.#one(events, at, to, events[at + 4]!, events.readUInt16LE(at + 17))
       at = to
@@ -374,9 +374,7 @@ export class LogEvents<Of> {
     if (first < 251) return first
     const length = first === 252 ? 2 : first === 253 ? 3 : 8
     this.#at += length
-    return length === 8
-      ? Number(this.#bytes.readBigUInt64LE(this.#at - 8))
-      : this.#bytes.readUIntLE(this.#at - length, length)
+    return length === 8 ? Number(this.#bytes.readBigUInt64LE(this.#at - 8)) : this.#bytes.readUIntLE(this.#at - length, length)
   }
 }
 

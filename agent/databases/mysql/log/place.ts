@@ -13,7 +13,7 @@ import type { LocalizedText } from '../../../../protocol/localized.ts'
 import { QianzhiError } from '../../../../protocol/errors.ts'
 import type { SourceTable } from '../../../database.ts'
 import { cascadesInto } from '../cascades.ts'
-import type { Server, Session } from '../connection.ts'
+import type { RawValue, Server, Session } from '../connection.ts'
 import { holds, readGrants } from '../grants.ts'
 import type { Plan } from '../plan.ts'
 import { quoteName, quoteText } from '../sql.ts'
@@ -54,7 +54,9 @@ export async function heldLogPrivileges(session: Session): Promise<(privilege: s
 
 /** Which server's log it is: after a failover another one has the tables. */
 export async function serverOf(session: Session): Promise<string> {
-  const [row] = await session.rows(session.server.mariadb ? `select concat('server_id ', @@global.server_id)` : 'select @@global.server_uuid')
+  const [row] = await session.rows(
+    session.server.mariadb ? `select concat('server_id ', @@global.server_id)` : 'select @@global.server_uuid',
+  )
   return String(row![0])
 }
 
@@ -68,8 +70,12 @@ export async function logStatus(session: Session): Promise<LogStatus> {
   const [major = 0, minor = 0] = session.server.version.split('.').map((part) => Number.parseInt(part, 10))
   const renamed = !session.server.mariadb && (major > 8 || (major === 8 && minor >= 2))
   const [row] = await session.rows(renamed ? 'show binary log status' : 'show master status')
-  if (!row) throw new QianzhiError('QZ-DB-UNREACHABLE', { database: session.server.database, reason: { zh: 'log_bin 未开启', en: 'log_bin is off' } })
-  const list = (text: unknown) => (text === null || text === '' ? [] : String(text).split(','))
+  if (!row)
+    throw new QianzhiError('QZ-DB-UNREACHABLE', {
+      database: session.server.database,
+      reason: { zh: 'log_bin 未开启', en: 'log_bin is off' },
+    })
+  const list = (text: RawValue = null) => (text === null || text === '' ? [] : String(text).split(','))
   return { file: String(row[0]), place: Number(row[1]), only: list(row[2]), without: list(row[3]) }
 }
 
@@ -115,7 +121,10 @@ export async function unreadableLog(session: Session, databases: readonly string
 }
 
 function unknownForm(what: string): LocalizedText {
-  return { zh: `${what}：不支持这种日志，请改用触发器（capture: triggers）`, en: `${what}: this form of log is not read, take triggers (capture: triggers)` }
+  return {
+    zh: `${what}：不支持这种日志，请改用触发器（capture: triggers）`,
+    en: `${what}: this form of log is not read, take triggers (capture: triggers)`,
+  }
 }
 
 async function missingPrivileges(session: Session): Promise<LocalizedText | undefined> {
@@ -153,7 +162,13 @@ export async function unloggedKeys(session: Session, plan: Plan): Promise<Locali
       zh: `列 ${old.column} 仍为旧的时间格式：请 DBA 执行 alter table ${plan.table} force，${triggersInstead.zh}`,
       en: `column ${old.column} has an old format of times: have the DBA run alter table ${plan.table} force, ${triggersInstead.en}`,
     }
-  const unknown = keys.filter((key) => !keyValue(catalog.columns.find((one) => same(one.column, key.column))!, key))
+  const unknown = keys.filter(
+    (key) =>
+      !keyValue(
+        catalog.columns.find((one) => same(one.column, key.column))!,
+        key,
+      ),
+  )
   if (unknown.length > 0) {
     const list = unknown.map(({ column }) => column).join(', ')
     return {
@@ -215,7 +230,8 @@ export async function fileMade(session: Session, from: Place): Promise<number> {
     { url: session.url, replica, from: { ...from, place: 4 }, once: true },
     {
       event: (bytes, at, to) => events.take(bytes, at, to),
-      ended: (reason, number) => reject(new QianzhiError('QZ-DB-UNREACHABLE', { database: session.server.database, reason }, { cause: number })),
+      ended: (reason, number) =>
+        reject(new QianzhiError('QZ-DB-UNREACHABLE', { database: session.server.database, reason }, { cause: number })),
     },
   )
   try {
@@ -278,7 +294,7 @@ export async function loggedSources(session: Session): Promise<Map<string, Logge
   )
   if (there.length < 2) return new Map()
   const rows = await session.rows(`select resource, since, key_columns, moved_from, moved_to from ${quoteName(loggedTable)}`)
-  const text = (value: unknown) => (value === null ? null : String(value))
+  const text = (value: RawValue = null) => (value === null ? null : String(value))
   return new Map(
     rows.map(([resource, since, keys, from, to]) => [
       String(resource),
@@ -336,4 +352,3 @@ export async function endReading(session: Session, resources: readonly string[])
 
 /** What stands after the place that is written down is not to be had. */
 export class LostThread extends Error {}
-

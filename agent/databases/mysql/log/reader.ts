@@ -240,7 +240,8 @@ export class LogReader {
   }
 
   #file(made: number): void {
-    if (this.#expected !== null && this.#expected !== made) return this.#lose({ zh: '日志已重建', en: 'the log was begun anew' }, notToBeHad)
+    if (this.#expected !== null && this.#expected !== made)
+      return this.#lose({ zh: '日志已重建', en: 'the log was begun anew' }, notToBeHad)
     this.#expected = null
     this.#last.made = made
     this.#begun.resolve()

@@ -281,7 +281,9 @@ function timeText(bytes: Buffer, from: number, width: number): string {
 /** As a trigger makes it of the seconds since 1970: in UTC, of six digits. */
 function timestampText(bytes: Buffer, from: number, width: number): string {
   const seconds = bytes.readUInt32BE(from)
-  const behind = fraction(bytes, from + 4, width).slice(1).padEnd(6, '0')
+  const behind = fraction(bytes, from + 4, width)
+    .slice(1)
+    .padEnd(6, '0')
   if (seconds === 0 && behind === '000000') return '0000-00-00 00:00:00'
   return `${new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ')}.${behind}`
 }

@@ -24,7 +24,13 @@ import { conformance, type Dialect, type Session } from '../conformance/suite.ts
 import { queueName } from '../../../../agent/databases/mysql/names.ts'
 import { dialectOf, freshDatabaseOn } from './engine.ts'
 
-const usual = { 'log-bin': 'binlog', 'binlog-format': 'ROW', 'server-id': '7', 'max-connections': '400', 'innodb-flush-log-at-trx-commit': '0' }
+const usual = {
+  'log-bin': 'binlog',
+  'binlog-format': 'ROW',
+  'server-id': '7',
+  'max-connections': '400',
+  'innodb-flush-log-at-trx-commit': '0',
+}
 
 type Start = typeof startMariadb | typeof startMysql
 
@@ -42,7 +48,10 @@ async function started(t: Test, start: Start, settings: Record<string, string> =
   const server = start === startMysql ? await startMysql(all) : await startMariadb({ settings: all })
   if (!server) return undefined
   t.teardown(() => server.stop())
-  return { dropDatabase: async (url) => void (await query(server.url('mysql'), `drop database \`${new URL(url).pathname.slice(1)}\``)), ...server }
+  return {
+    dropDatabase: async (url) => void (await query(server.url('mysql'), `drop database \`${new URL(url).pathname.slice(1)}\``)),
+    ...server,
+  }
 }
 
 /** On a server of its own, where there is one. */
@@ -180,13 +189,33 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
       { column: 'mediumint unsigned', item: { type: 'integer' as const }, values: ['16777215', '0', '1'] },
       { column: 'int(8) unsigned zerofill', item: { type: 'integer' as const }, values: ['4294967295', '12', '1'] },
       { column: 'bigint', item: { type: 'integer' as const }, values: ['-9223372036854775808', '9223372036854775807', '1'] },
-      { column: 'decimal(30,10)', item: { type: 'decimal' as const, precision: 30, scale: 10 }, values: ['-12345678901234567890.0123456789', '0.0000000001', '-0.5000000000'] },
-      { column: 'decimal(9,9)', item: { type: 'decimal' as const, precision: 9, scale: 9 }, values: ['-0.123456789', '0.000000000', '0.5'] },
+      {
+        column: 'decimal(30,10)',
+        item: { type: 'decimal' as const, precision: 30, scale: 10 },
+        values: ['-12345678901234567890.0123456789', '0.0000000001', '-0.5000000000'],
+      },
+      {
+        column: 'decimal(9,9)',
+        item: { type: 'decimal' as const, precision: 9, scale: 9 },
+        values: ['-0.123456789', '0.000000000', '0.5'],
+      },
       { column: 'decimal(10)', item: { type: 'integer' as const }, values: ['-1', '0', '9999999999'] },
       { column: 'time(3)', item: { type: 'time' as const }, values: ['08:30:00.125', '00:00:00', '23:59:59.999'] },
-      { column: 'datetime(2)', item: { type: 'timestamp' as const }, values: ['1000-01-01T00:00:00.25', '9999-12-31T23:59:59', '2026-01-01T00:00:00'] },
-      { column: 'timestamp', item: { type: 'timestamptz' as const }, values: ['1970-01-01T00:00:01Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'] },
-      { column: 'timestamp(6)', item: { type: 'timestamptz' as const }, values: ['1970-01-01T00:00:01.000001Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'] },
+      {
+        column: 'datetime(2)',
+        item: { type: 'timestamp' as const },
+        values: ['1000-01-01T00:00:00.25', '9999-12-31T23:59:59', '2026-01-01T00:00:00'],
+      },
+      {
+        column: 'timestamp',
+        item: { type: 'timestamptz' as const },
+        values: ['1970-01-01T00:00:01Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'],
+      },
+      {
+        column: 'timestamp(6)',
+        item: { type: 'timestamptz' as const },
+        values: ['1970-01-01T00:00:01.000001Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'],
+      },
       { column: 'char(70) character set utf8mb4', item: { type: 'text' as const, length: 70 }, values: ['东莞', 'a'.repeat(70), 'b'] },
       { column: 'varchar(300) character set ucs2', item: { type: 'text' as const, length: 300 }, values: ['东莞', 'a'.repeat(300), 'b'] },
       { column: 'bit(20)', item: { type: 'integer' as const }, values: ['1048575', '0', '3'] },
@@ -201,7 +230,9 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
         { id: 'name', type: 'text', length: 20 },
       ])
       for (const capture of ['log', 'triggers'] as const)
-        sources.push(sourceOf({ ...schema, resource: `r.${capture}.${i}` }, { resource: `r.${capture}.${i}`, table: `licence_${i}`, capture }))
+        sources.push(
+          sourceOf({ ...schema, resource: `r.${capture}.${i}` }, { resource: `r.${capture}.${i}`, table: `licence_${i}`, capture }),
+        )
     }
     for (const source of sources) await database.run(await database.setupScript(source))
     const capture = await database.openCapture(sources)
@@ -373,7 +404,11 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     await writer.query('set session transaction isolation level repeatable read')
     await writer.query(`insert into licence values ('s', null, null)`)
     t.ok(await marked(), 'a statement')
-    for (const ddl of ['alter table licence add column extra int', 'truncate table licence', 'rename table licence to other, other to licence']) {
+    for (const ddl of [
+      'alter table licence add column extra int',
+      'truncate table licence',
+      'rename table licence to other, other to licence',
+    ]) {
       await test.query(ddl)
       t.ok(await marked(), ddl)
     }
@@ -571,7 +606,9 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     await test.query('create table parent (id varchar(20) primary key)')
     await test.query('alter table licence add foreign key (id) references parent (id) on delete cascade')
     await refused(/foreign keys/)
-    await test.query('create table computed (base varchar(20), id varchar(20) as (base) stored, name varchar(100), amount decimal(12,2), unique (id))')
+    await test.query(
+      'create table computed (base varchar(20), id varchar(20) as (base) stored, name varchar(100), amount decimal(12,2), unique (id))',
+    )
     await test.query('alter table computed modify id varchar(20) as (base) stored not null').catch(() => {})
     const computed = byLog({ table: 'computed' })
     await t.rejects(database.setupScript(computed), { code: 'QZ-SOURCE-TABLE' })
@@ -641,7 +678,8 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     t.teardown(() => capture.close())
     await capture.record(source, { from: null, to: at(1), entries: [], snapshot: null, faults: [], sent: [] })
     const xa = await session(t, { test })
-    for (const sql of [`xa start 'r'`, `insert into licence values ('a', null, null)`, `xa end 'r'`, `xa prepare 'r'`, `xa commit 'r'`]) await xa.query(sql)
+    for (const sql of [`xa start 'r'`, `insert into licence values ('a', null, null)`, `xa end 'r'`, `xa prepare 'r'`, `xa commit 'r'`])
+      await xa.query(sql)
     const model = await drained({ capture, source })
     t.same([model.rows.size, model.marked], [1, false])
     await test.query(`revoke replication slave on *.* from ${user}@'%'`)
