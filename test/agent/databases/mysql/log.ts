@@ -580,7 +580,7 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
   })
 
   t.test('a server that breaks down', async (t) => {
-    const own = (await started(t, start))!
+    const own = (await started(t, start, { 'innodb-flush-log-at-trx-commit': '1' }))!
     const { test, database } = await openDatabase(t, logged, () => freshDatabaseOn(own))
     await test.query(plain)
     const { capture, source } = await setUp(t, { test, database }, byLog())
