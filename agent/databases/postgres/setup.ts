@@ -113,7 +113,7 @@ export function logScript(
     `set local lock_timeout = '5s'`,
     `drop function if exists ${statementFunction}() cascade`,
     `drop function if exists ${rowFunction}() cascade`,
-    move ? moved(source, move, logCoverage(table.oid)) : newStream(source),
+    move ? moved(source, move, logCoverage(source.resource, table.oid)) : newStream(source),
     'commit',
   ]
 }

@@ -118,7 +118,7 @@ function requireTriggers(source: SourceTable, members: readonly MemberCoverage[]
 
 async function requireLog(connection: Connection, source: SourceTable, table: Table): Promise<void> {
   const [there] = await connection.query(`select to_regclass('qianzhi.log')`)
-  const [row] = there![0] === null ? [] : await connection.query(`select ${logCoverage(table.oid)}`)
+  const [row] = there![0] === null ? [] : await connection.query(`select ${logCoverage(source.resource, table.oid)}`)
   if (!row || row[0] === null)
     throw uncovered(source, {
       zh: `发布（publication）${publication} 中没有该表，或不含全部操作`,
@@ -131,7 +131,7 @@ async function requireLog(connection: Connection, source: SourceTable, table: Ta
 /** What a source is covered by; after a move without a gap what it was covered by before, until that changes. */
 async function coveringOf(connection: Connection, source: SourceTable, table: Table, members: readonly MemberCoverage[]): Promise<unknown> {
   const log = source.capture === 'log'
-  const now = log ? logCoverage(table.oid) : triggerCoverage(table.oid, sourceNames(source.resource).trigger)
+  const now = log ? logCoverage(source.resource, table.oid) : triggerCoverage(table.oid, sourceNames(source.resource).trigger)
   const [row] = await connection.query(
     `select ${now}, to_jsonb(s) ->> 'moved_from', to_jsonb(s) ->> 'moved_to' from qianzhi.stream s where resource = $1`,
     [source.resource],

@@ -3,7 +3,7 @@ import type { SourceTable } from '../../../database.ts'
 import { connect, type Connection } from '../connection.ts'
 import { findTable } from '../table.ts'
 import { LogReader } from './reader.ts'
-import { endSlot, publishedTables, soundSlot, unpublish } from './slot.ts'
+import { endSlot, noteMissed, publishedTables, restOf, soundSlot, unpublish } from './slot.ts'
 
 /**
  * The reader, where a source is captured by the log. Where none is any more, what the slot still holds of sources that have triggers by now is
@@ -26,9 +26,11 @@ export async function openLog(
     read.push(source)
     tables.add(table.name)
   }
+  if (read.length === 0) return undefined
   const needed = read.some(({ capture }) => capture === 'log')
-  const slot = read.length > 0 ? await soundSlot(connection, needed) : undefined
+  const slot = needed ? await soundSlot(connection) : await restOf(connection, read)
   if (!slot) return undefined
+  await noteMissed(connection, read)
   const reader = await LogReader.open({ url, writer: await connect(connection.database, url, 'log'), slot }, read, onWritten)
   if (needed) return reader
   try {
@@ -36,7 +38,7 @@ export async function openLog(
   } finally {
     await reader.close()
   }
-  await endSlot(connection)
+  await endSlot(connection, slot)
   // Whoever does not own the publication leaves it: without a slot it costs nothing.
   await connection.script(`do $$ begin\n${unpublish([...tables])}end $$`).catch(() => undefined)
   return undefined

@@ -26,6 +26,8 @@ export const logTable = [
   'insert into qianzhi.log default values on conflict do nothing',
   // What covers a source after it was moved here from another mode: `moved_from` goes on counting while `moved_to` holds.
   'alter table qianzhi.stream add column if not exists moved_from text, add column if not exists moved_to text',
+  // How often the log was read while the source was not among those that it is read for.
+  'alter table qianzhi.stream add column if not exists missed bigint not null default 0',
 ]
 
 /** Why a server's log cannot be read, or may not be; undefined where it can. */
@@ -151,8 +153,8 @@ export function unpublish(tables: readonly string[]): string {
 }
 
 /** SQL of what covers a source in this mode, null where nothing does: since when it is published, of which generation the slot is, and how each table is logged. */
-export function logCoverage(oid: string): string {
-  return `(select concat_ws(' ', 'log', l.generation, r.oid, r.xmin, (${membersOf(oid)}
+export function logCoverage(resource: string, oid: string): string {
+  return `(select concat_ws(' ', 'log', l.generation, (select missed from qianzhi.stream where resource = ${quoteText(resource)}), r.oid, r.xmin, (${membersOf(oid)}
       select string_agg(concat_ws(' ', c.oid, c.relpersistence, c.relreplident,
         (select string_agg(i.indexrelid::text, ' ' order by i.indexrelid) from pg_index i where i.indrelid = c.oid and (i.indisprimary or i.indisreplident))), ',' order by c.oid)
       from tree join pg_class c on c.oid = tree.oid))
@@ -186,23 +188,23 @@ export async function publishedTables(connection: Connection): Promise<Set<strin
   return new Set(rows.map(([oid]) => oid!))
 }
 
-/**
- * The slot, where everything after the place that is written down is still to be had. Else a new one where it is needed, of a new generation;
- * throws what the server says where it cannot be made.
- */
-export async function soundSlot(connection: Connection, needed: boolean): Promise<Slot | undefined> {
-  const [named] = await connection.query(`select ${slotName}`)
-  const name = named![0]!
-  const [found] = await connection.query(
-    `select s.plugin = 'pgoutput' and s.database = current_database() and s.wal_status <> 'lost' and s.confirmed_flush_lsn <= l.lsn,
-       s.confirmed_flush_lsn - '0/0', s.slot_name is not null
-     from qianzhi.log l left join pg_replication_slots s on s.slot_name = $1`,
-    [name],
+/** The slot, where everything after the place that is written down is still to be had. */
+async function foundSlot(connection: Connection): Promise<{ name: string; there: boolean; sound: Slot | undefined }> {
+  const [row] = await connection.query(
+    `select n.name, s.slot_name is not null, s.confirmed_flush_lsn - '0/0',
+       s.plugin = 'pgoutput' and s.database = current_database() and s.wal_status <> 'lost' and s.confirmed_flush_lsn <= l.lsn
+     from (select ${slotName} as name) n left join qianzhi.log l on true left join pg_replication_slots s on s.slot_name = n.name`,
   )
-  if (found?.[0] === 't') return { name, confirmed: BigInt(found[1]!) }
-  if (!needed) return undefined
+  const [name, there, confirmed, sound] = row!
+  return { name: name!, there: there === 't', sound: sound === 't' ? { name: name!, confirmed: BigInt(confirmed!) } : undefined }
+}
+
+/** Else a new one, of a new generation. Throws what the server says where it cannot be made. */
+export async function soundSlot(connection: Connection): Promise<Slot> {
+  const { name, there, sound } = await foundSlot(connection)
+  if (sound) return sound
   await connection.script(`set lock_timeout = '60s'`)
-  if (found?.[2] === 't') await dropSlot(connection, name)
+  if (there) await dropSlot(connection, name)
   await connection.query(`select pg_create_logical_replication_slot($1, 'pgoutput')`, [name])
   const [made] = await connection.query(
     `update qianzhi.log set generation = generation + 1, lsn = s.confirmed_flush_lsn from pg_replication_slots s where s.slot_name = $1
@@ -212,10 +214,32 @@ export async function soundSlot(connection: Connection, needed: boolean): Promis
   return { name, confirmed: BigInt(made![0]!) }
 }
 
-/** This database's. */
-export async function endSlot(connection: Connection): Promise<void> {
-  const [named] = await connection.query(`select ${slotName}`)
-  await dropSlot(connection, named![0]!)
+/**
+ * What is left to be read for sources that have triggers by now. Where the thread was lost before, what covered them does not count any more,
+ * which is a snapshot.
+ */
+export async function restOf(connection: Connection, sources: readonly SourceTable[]): Promise<Slot | undefined> {
+  const { sound } = await foundSlot(connection)
+  if (sound) return sound
+  const [lost] = await connection.query('update qianzhi.log set lsn = null where lsn is not null returning true')
+  if (lost)
+    await connection.query('update qianzhi.stream set moved_from = null, moved_to = null where resource = any($1)', [
+      sources.map(({ resource }) => resource),
+    ])
+  return undefined
+}
+
+/** What the log says of sources that it is not read for now is passed over: whoever comes back has missed something. */
+export async function noteMissed(connection: Connection, sources: readonly SourceTable[]): Promise<void> {
+  await connection.query('update qianzhi.stream set missed = missed + 1 where not resource = any($1)', [
+    sources.map(({ resource }) => resource),
+  ])
+}
+
+/** All is read that was to be read. */
+export async function endSlot(connection: Connection, { name }: Slot): Promise<void> {
+  await connection.query('update qianzhi.log set lsn = null')
+  await dropSlot(connection, name)
 }
 
 export async function dropSlot(connection: Connection, name: string): Promise<void> {

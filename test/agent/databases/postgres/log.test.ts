@@ -330,6 +330,49 @@ t.test('from triggers to the log and back: the queue, the place and the coverage
   await capture.close()
 })
 
+t.test('a slot that is lost before it was read to its end is a snapshot, also for a source that has triggers by now', async (t) => {
+  const { test, database, capture, source } = await watched(t)
+  const coverage = await capture.triggerFingerprint(source)
+  await capture.close()
+  await test.query(`insert into licence values ('unread', null, null)`)
+  const byTriggers = sourceOf(licence)
+  await database.run(await database.setupScript(byTriggers))
+  await test.query('select pg_drop_replication_slot(slot_name) from pg_replication_slots where database = current_database()')
+  let next = await database.openCapture([byTriggers])
+  const found = await next.triggerFingerprint(byTriggers)
+  t.not(found, coverage)
+  await next.close()
+  next = await database.openCapture([byTriggers])
+  t.equal(await next.triggerFingerprint(byTriggers), found, 'once')
+  await next.close()
+})
+
+t.test('a source that the log was not read for while it was read for others has a new coverage', async (t) => {
+  const { test, database } = await opened(t)
+  await test.query('create table other (id varchar(20) primary key, name varchar(100), amount numeric(12,2))')
+  const one = byLog()
+  const other = sourceOf({ ...licence, resource: 'scjg.other' }, { capture: 'log', resource: 'scjg.other', table: 'other' })
+  for (const source of [one, other]) await database.run(await database.setupScript(source))
+  const coverages = async (...sources: SourceTable[]) => {
+    const capture = await database.openCapture(sources)
+    const found = []
+    for (const source of sources) found.push(await capture.triggerFingerprint(source))
+    await test.query(
+      `insert into licence values (gen_random_uuid()::text::varchar(20), null, null); insert into other values (gen_random_uuid()::text::varchar(20), null, null)`,
+    )
+    await capture.waiting()
+    await capture.close()
+    return found
+  }
+  const both = await coverages(one, other)
+  t.same(await coverages(one, other), both)
+  t.same(await coverages(one), [both[0]])
+  const again = await coverages(one, other)
+  t.equal(again[0], both[0])
+  t.not(again[1], both[1])
+  t.same(await coverages(one, other), again)
+})
+
 t.test('what the log does not tell is refused, with what to do', async (t) => {
   const { test, database } = await opened(t)
   const refused = (message: RegExp) => t.rejects(database.setupScript(byLog()), { code: 'QZ-SOURCE-TABLE', message })
