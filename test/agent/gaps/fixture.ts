@@ -106,13 +106,16 @@ export interface Inside {
   rejected(): string[]
 }
 
-/** An agent inside, with its two folders; grace and stability are short. */
-export function makeInside(t: Test, { keys = makeKeys(), gap = {} }: { keys?: Keys; gap?: Partial<GapHubDeps['gap']> } = {}): Inside {
+/** An agent inside, with its two folders; grace and stability are short. `stable`: seconds. */
+export function makeInside(
+  t: Test,
+  { keys = makeKeys(), gap = {}, stable = 0.3 }: { keys?: Keys; gap?: Partial<GapHubDeps['gap']>; stable?: number } = {},
+): Inside {
   const root = temporaryFolder(t)
   const [path, out] = [join(root, 'in'), join(root, 'out')]
   mkdirSync(path)
   mkdirSync(out)
-  const folder = (path: string) => ({ path, ready: 'stable' as const, stable: 0.3, look: 0.2 })
+  const folder = (path: string) => ({ path, ready: 'stable' as const, stable, look: 0.2 })
   const parts: GapHubDeps = {
     gap: { in: folder(path), out: folder(out), applied: 'remove', grace: 300, again: 60_000, copies: { days: 1, bytes: 1 << 30 }, ...gap },
     identity: { agent: 'outer-1', hubKey: keys.hub.publicKey, outer: keys.outer.publicKey },

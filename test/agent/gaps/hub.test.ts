@@ -140,17 +140,26 @@ t.test('a stream with another past is not gone on with', async (t) => {
   t.pass('a snapshot is needed')
 })
 
-t.test('broken and foreign files are refused with the reason; half ones are waited for', async (t) => {
+t.test('half files are waited for', async (t) => {
+  const inside = makeInside(t, { stable: 600 })
+  await inside.hand(inside.policy!)
+  const [batch] = makeStream(inside.keys, 1)
+  mkdirSync(join(inside.in, route))
+  const place = join(inside.in, route, batchFileName(batch!.manifest))
+  writeFileSync(place, batch!.bytes.subarray(0, 100))
+  t.equal((await inside.poll()).batches.length, 0)
+  t.strictSame(inside.rejected(), [], 'it is perhaps still being written')
+  writeFileSync(place, batch!.bytes)
+  t.equal((await inside.poll()).batches.length, 1)
+})
+
+t.test('broken and foreign files are refused with the reason', async (t) => {
   const inside = makeInside(t)
   await inside.hand(inside.policy!)
   const stream = makeStream(inside.keys, 3)
   const name = (n: number) => batchFileName(stream[n]!.manifest)
   mkdirSync(join(inside.in, route))
-  const place = join(inside.in, route, name(0))
-  writeFileSync(place, stream[0]!.bytes.subarray(0, 100))
-  t.equal((await inside.poll()).batches.length, 0)
-  t.strictSame(inside.rejected(), [], 'it is perhaps still being written')
-  writeFileSync(place, stream[0]!.bytes)
+  inside.deliver(stream[0]!)
   t.equal((await inside.poll()).batches.length, 1)
 
   const after = positionOf(stream[0]!)
