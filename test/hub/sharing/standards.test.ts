@@ -216,7 +216,8 @@ void t.test('a copy of all sources is kept by changes, whatever comes of which s
     await change('health', [{ code: `${turn}b`, name: '一', street: '' }])
     await follow(limit)
   }
-  t.ok(answers > 20, `${answers} answers`)
+  // Twice as many as it was followed: how many more depends on how quickly the changes come.
+  t.ok(answers > 10, `${answers} answers`)
   const kept = next!
   t.match((await call(`/changes?after=${kept}`)).json(), {
     changes: [],

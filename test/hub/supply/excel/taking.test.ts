@@ -31,7 +31,7 @@ void t.test('replacing the whole deletes what the file has not, and asks where t
     status: 409,
     code: 'QZ-IMPORT-DELETES',
     details: { deletes: 90, rows: 100 },
-    detail: { zh: /现有 100 行中的 90 行.*deletes: 90/ },
+    detail: { zh: /现有 100 行中的 90 行.*删除的行数 90/ },
   })
   t.match(await take(excel, few, 'replace', { deletes: 89 }), { code: 'QZ-IMPORT-DELETES' })
   t.equal((await codes(excel)).length, 100)
