@@ -178,7 +178,7 @@ export class LogReader {
     return promise
   }
 
-  /** Since version 16 a server may miss that there is more to stream, until somebody speaks to it or more is written. */
+  /** A server (seen on version 18) may miss that there is more to stream, until somebody speaks to it or more is written. */
   #nudge(after: number): void {
     this.#nudging ??= setTimeout(() => {
       this.#nudging = undefined
