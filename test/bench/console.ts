@@ -121,7 +121,11 @@ async function measureAnswers(url: string, token: string, note: BenchOptions['no
 }
 
 async function measurePages(url: string, token: string, note: BenchOptions['note']): Promise<Record<string, number>> {
-  const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
+  if (noBrowser) {
+    note(noBrowser)
+    return {}
+  }
+  const browser = await launchBrowser()
   try {
     const context = await browser.newContext({ ignoreHTTPSErrors: true, viewport: { width: 1366, height: 768 } })
     await context.addCookies([{ name: 'qz_session', value: token, url, httpOnly: true, secure: true, sameSite: 'Strict' }])

@@ -91,10 +91,11 @@ export async function withObjects({ city }: Console): Promise<ReadonlyMap<string
   return made
 }
 
-/** Until the page shows all that it asked for. */
+/** Until the page of this address shows all that it asked for. */
 export async function settled(page: Page): Promise<void> {
-  // What was clicked is on its way by then.
-  await page.evaluate('new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))')
+  await page.waitForFunction('document.getElementById("main")?.dataset.at === location.pathname + location.search')
+  // What was clicked, or what the page asks for, is on its way by then.
+  await page.evaluate('new Promise((done) => requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(done))))')
   await page.waitForSelector('main[aria-busy=false]:not(:has(.ant-skeleton))')
 }
 

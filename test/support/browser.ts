@@ -14,13 +14,18 @@ const executablePath = [
 /** Why tests that need it are skipped. */
 export const noBrowser = executablePath ? false : 'no Chromium on this machine'
 
-/** Closed at the end of the test; asks nobody but the page's own server. */
-export async function openBrowser(test: Pick<Test, 'teardown'>): Promise<Browser> {
+/** Asks nobody but the page's own server. */
+export async function launchBrowser(): Promise<Browser> {
   const quiet = ['--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync', '--disable-quic']
   // The hub's certificate is of its own authority. A page's own leave to ignore that comes too late: each new connection fails first, and a
   // request that meets many of them is given up (ERR_TOO_MANY_RETRIES).
   const trusting = '--ignore-certificate-errors'
-  const browser = await chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-gpu', trusting, ...quiet] })
+  return chromium.launch({ executablePath: executablePath!, args: ['--no-sandbox', '--disable-gpu', trusting, ...quiet] })
+}
+
+/** Closed at the end of the test. */
+export async function openBrowser(test: Pick<Test, 'teardown'>): Promise<Browser> {
+  const browser = await launchBrowser()
   test.teardown(() => browser.close())
   return browser
 }

@@ -54,7 +54,7 @@ export function Frame() {
     const live = import('./live.ts').then(({ startLive }) => startLive(client))
     return () => void live.then((stop) => stop())
   }, [client])
-  const { pathname } = useLocation()
+  const { pathname, search } = useLocation()
   // Who moves by keyboard or listens goes on in the new page.
   useEffect(() => main.current?.focus({ preventScroll: true }), [pathname])
   return (
@@ -65,7 +65,8 @@ export function Frame() {
       <Header />
       <div className="body">
         <Side />
-        <main id="main" ref={main} tabIndex={-1} aria-busy={fetching > 0}>
+        {/* The address whose page this is: where the browser already names another, that one is still to be drawn. */}
+        <main id="main" ref={main} tabIndex={-1} aria-busy={fetching > 0} data-at={pathname + search}>
           <PageBoundary at={pathname}>
             <Suspense fallback={<Waiting />}>
               <Routes>
