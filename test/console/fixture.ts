@@ -93,9 +93,13 @@ export async function withObjects({ city }: Console): Promise<ReadonlyMap<string
 
 /** Until the page of this address shows all that it asked for. */
 export async function settled(page: Page): Promise<void> {
-  await page.waitForFunction('document.getElementById("main")?.dataset.at === location.pathname + location.search')
+  await page.waitForSelector('main[data-at]')
   // What was clicked, or what the page asks for, is on its way by then.
-  await page.evaluate('new Promise((done) => requestIdleCallback(() => requestAnimationFrame(() => requestAnimationFrame(done))))')
+  await page.evaluate(`new Promise((done) => {
+    const drawn = () => document.querySelector('main').dataset.at === location.pathname + location.search
+    const look = () => (drawn() ? requestIdleCallback(() => requestAnimationFrame(done)) : requestAnimationFrame(look))
+    look()
+  })`)
   await page.waitForSelector('main[aria-busy=false]:not(:has(.ant-skeleton))')
 }
 
