@@ -4,7 +4,7 @@
  */
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
-import { chromium, type Page } from 'playwright-core'
+import type { Page } from 'playwright-core'
 import { Agent, request } from 'undici'
 import { build } from 'vite'
 import { addDays, dayOf } from '../../hub/records/calendar.ts'
