@@ -33,6 +33,9 @@ export async function findMariadb(): Promise<Mariadb | undefined> {
   return { version, ...databases(server) }
 }
 
+/** For who reads its log. */
+export const binlogSettings = { 'log-bin': 'binlog', 'binlog-format': 'ROW', 'server-id': '7' }
+
 /** undefined when Debian's mariadb-server is not installed. `settings` are added to the server's command line. */
 export async function startMariadb(options: { settings?: Record<string, string> } = {}): Promise<TestDatabaseServer | undefined> {
   if (!existsSync(mariadbd) || !existsSync(install)) return undefined

@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { SourceTable } from '../../../../agent/database.ts'
 import { Random, seedOfThisRun } from '../../../faults/random.ts'
-import { query, startMariadb } from '../../../support/mariadb.ts'
+import { binlogSettings, query, startMariadb } from '../../../support/mariadb.ts'
 import { startMysql } from '../../../support/mysql.ts'
 import { captureConformance } from '../conformance/capture.ts'
 import {
@@ -25,9 +25,7 @@ import { queueName } from '../../../../agent/databases/mysql/names.ts'
 import { dialectOf, freshDatabaseOn } from './engine.ts'
 
 const usual = {
-  'log-bin': 'binlog',
-  'binlog-format': 'ROW',
-  'server-id': '7',
+  ...binlogSettings,
   'max-connections': '400',
   'innodb-flush-log-at-trx-commit': '0',
 }
