@@ -30,7 +30,9 @@ export interface Changes<Of> {
   unknown(of: Of, what: Operation): void
 }
 
-const [begin, commit, relation, insert, update, remove, truncate] = [0x42, 0x43, 0x52, 0x49, 0x55, 0x44, 0x54]
+const [begin, commit, insert, update, remove, truncate] = [0x42, 0x43, 0x49, 0x55, 0x44, 0x54]
+/** Tells what a relation is, before its changes. */
+export const relationMessage = 0x52
 const [newTuple, nullValue, unchanged] = [0x4e, 0x6e, 0x75]
 
 type Key = (string | null)[] | undefined
@@ -53,7 +55,7 @@ export class LogMessages<Of> {
     this.#what = kind
     if (kind === begin) this.#changes.begin(bytes.readUInt32BE(at + 17))
     else if (kind === commit) this.#changes.commit(bytes.readBigUInt64BE(at + 10))
-    else if (kind === relation) this.#relation(bytes)
+    else if (kind === relationMessage) this.#relation(bytes)
     else if (kind === insert) this.#change(bytes, 'insert')
     else if (kind === update) this.#change(bytes, 'update')
     else if (kind === remove) this.#change(bytes, 'delete')

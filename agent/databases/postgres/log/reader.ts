@@ -9,31 +9,25 @@
  * again. Twice queued is once too often and does no harm: the rows are read as they are then.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Socket } from 'node:net'
-import pg from 'pg'
 import { QianzhiError, reasonOf } from '../../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../../protocol/localized.ts'
 import type { SourceTable } from '../../../database.ts'
-import { settings, sqlState, type Connection } from '../connection.ts'
+import { sqlState, type Connection } from '../connection.ts'
 import type { KeyReading } from '../row-queries.ts'
 import { isValueError, keyReading } from '../rows.ts'
 import { entryKeys, sourceNames } from '../setup.ts'
 import { findTable, tableMembers, type Table } from '../table.ts'
-import { LogMessages, type LoggedColumn, type Relation } from './messages.ts'
-import { dropSlot, freeSlot, publication, type Slot } from './slot.ts'
+import { LogProgress } from '../../bookkeeping/log-progress.ts'
+import { LogMessages, relationMessage, type LoggedColumn, type Relation } from './messages.ts'
+import { dropSlot, freeSlot, type Slot } from './slot.ts'
+import { heartbeatMs, SlotStream } from './stream.ts'
 
 /** Keys that are kept in memory at most before the server is kept waiting. */
 const mostPending = 50_000
-/** Milliseconds between two words to the server; within three of them it must have said something. */
-const heartbeatMs = 10_000
-const hangUpMs = 2_000
 /** Milliseconds after which a server is asked how far it is. */
 const [firstNudgeMs, longestNudgeMs] = [4, 100]
 /** Bytes of log without anything for us after which the slot may move on. */
 const idleBytes = 1n << 20n
-
-/** Of the walsender's messages (PostgreSQL manual, streaming replication protocol) and the backend's. */
-const [copyData, copyBoth, errorResponse, walData, keepAlive, relationMessage] = [0x64, 0x57, 0x45, 0x77, 0x6b, 0x52]
 
 /** What one source's queue is fed by. */
 interface Feed {
@@ -75,18 +69,10 @@ class Pending {
   }
 }
 
-interface Wire {
-  stream: Socket
-  query(text: string): void
-}
-
-const wireOf = (client: pg.Client): Wire => (client as unknown as { connection: Wire }).connection
-
 export class LogReader {
   /** Grows with everything that is queued. */
   written = 0
-  readonly #client: pg.Client
-  readonly #stream: Socket
+  readonly #stream: SlotStream
   readonly #writer: Connection
   readonly #slot: Slot
   readonly #feeds: readonly Feed[]
@@ -94,30 +80,24 @@ export class LogReader {
   readonly #readers = new Map<number, readonly Feed[]>()
   readonly #onWritten: () => void
   readonly #messages: LogMessages<Feed>
+  readonly #progress: LogProgress<bigint>
   #pending = new Pending()
   #pumping: Promise<void> | undefined
-  #rest: Buffer | undefined
-  /** What a relation is, is being looked up, and then known. */
-  #lookUp: 'none' | 'running' | 'done' = 'none'
-  /** Everything before is queued. */
-  #done: bigint
-  #confirmed: bigint
-  /** `written` at that time. */
+  /** What the relation that is told next is, is known. */
+  #lookedUp = false
+  /** `written` when the place was last written down. */
   #writtenThen = 0
-  #heard = performance.now()
-  #waiters: { target: bigint; resolve: () => void; reject: (error: unknown) => void }[] = []
   #lost: QianzhiError | undefined
   #timer: NodeJS.Timeout | undefined
   #nudging: NodeJS.Timeout | undefined
 
-  private constructor(client: pg.Client, writer: Connection, slot: Slot, feeds: readonly Feed[], onWritten: () => void) {
-    this.#client = client
-    this.#stream = wireOf(client).stream
+  private constructor(stream: SlotStream, writer: Connection, slot: Slot, feeds: readonly Feed[], onWritten: () => void) {
+    this.#stream = stream
     this.#writer = writer
     this.#slot = slot
     this.#feeds = feeds
     this.#onWritten = onWritten
-    this.#done = this.#confirmed = slot.confirmed
+    this.#progress = new LogProgress(slot.confirmed, (a, b) => Number(a - b))
     this.#messages = new LogMessages<Feed>({
       begin: (xid) => (this.#pending.xid = xid),
       commit: (end) => {
@@ -136,27 +116,18 @@ export class LogReader {
     sources: readonly SourceTable[],
     onWritten: () => void,
   ): Promise<LogReader> {
-    const client = new pg.Client({
-      connectionString: url,
-      application_name: 'qianzhi log',
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      connectionTimeoutMillis: 10_000,
-      ...({ replication: 'database' } as object),
-    })
-    client.on('error', () => {})
+    let stream: SlotStream | undefined
     try {
       await freeSlot(writer, slot.name)
       await writer.script('set synchronous_commit = off')
       const feeds = sources.map((source): Feed => ({ source, queue: sourceNames(source.resource).queue, as: undefined }))
-      await client.connect()
-      await client.query(settings)
-      const reader = new LogReader(client, writer, slot, feeds, onWritten)
+      stream = await SlotStream.open(url, slot)
+      const reader = new LogReader(stream, writer, slot, feeds, onWritten)
       await reader.#lookAtTables()
       reader.#start()
       return reader
     } catch (error) {
-      await client.end().catch(() => {})
+      await stream?.close()
       await writer.close()
       throw error instanceof QianzhiError
         ? error
@@ -170,20 +141,17 @@ export class LogReader {
 
   /** Returns when all that stands before `target` in the log is queued. Throws QZ-DB-UNREACHABLE. */
   async caughtUp(target: bigint): Promise<void> {
-    if (this.#lost) throw this.#lost
-    if (this.#done >= target) return
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiters.push({ target, resolve, reject })
-    this.#nudge(firstNudgeMs)
-    return promise
+    const reached = this.#progress.until(target)
+    if (this.#progress.isAwaited) this.#nudge(firstNudgeMs)
+    return reached
   }
 
   /** A server (seen on version 18) may miss that there is more to stream, until somebody speaks to it or more is written. */
   #nudge(after: number): void {
     this.#nudging ??= setTimeout(() => {
       this.#nudging = undefined
-      if (this.#waiters.length === 0) return
-      this.#say(true)
+      if (!this.#progress.isAwaited) return
+      this.#stream.say(true)
       this.#nudge(Math.min(2 * after, longestNudgeMs))
     }, after)
   }
@@ -193,82 +161,51 @@ export class LogReader {
     await this.#pumping?.catch(() => {})
     if (!this.#lost) {
       await this.#confirm().catch(() => {})
-      await this.#hangUp()
+      await this.#stream.hangUp()
     }
     this.#lose({ zh: '已关闭', en: 'it was closed' })
-    await this.#client.end().catch(() => {})
+    await this.#stream.close()
     await freeSlot(this.#writer, this.#slot.name).catch(() => {})
     await this.#writer.close()
   }
 
-  /** What was said last is read before the end is seen. */
-  async #hangUp(): Promise<void> {
-    const patience = new AbortController()
-    this.#stream.once('close', () => patience.abort())
-    this.#stream.end()
-    await sleep(hangUpMs, undefined, { signal: patience.signal }).catch(() => {})
-  }
-
   #start(): void {
-    this.#stream.removeAllListeners('data')
-    this.#stream.on('data', this.#take)
-    this.#client.on('end', () => this.#lose({ zh: '日志连接已断开', en: 'the log connection ended' }))
-    this.#client.on('error', (error) => this.#lose(reasonOf(error)))
     this.#writer.onLost = () => this.#lose({ zh: '连接已断开', en: 'the connection ended' })
     this.#timer = setInterval(() => void this.#beat(), heartbeatMs).unref()
-    const options = `proto_version '1', publication_names '${publication}'`
-    wireOf(this.#client).query(`START_REPLICATION SLOT "${this.#slot.name}" LOGICAL 0/0 (${options})`)
-  }
-
-  readonly #take = (chunk: Buffer): void => {
-    this.#heard = performance.now()
-    const bytes = this.#rest ? Buffer.concat([this.#rest, chunk]) : chunk
-    this.#rest = undefined
-    let at = 0
-    while (at + 5 <= bytes.length) {
-      const end = at + 1 + bytes.readUInt32BE(at + 1)
-      if (end > bytes.length) break
-      if (bytes[at] === copyData) {
-        const isRelation = bytes[at + 5] === walData && bytes[at + 30] === relationMessage
-        if (isRelation && this.#lookUp === 'none') return this.#find(bytes.subarray(at))
-        this.#data(bytes, at + 5)
-        if (isRelation) this.#lookUp = 'none'
-      } else if (bytes[at] === errorResponse) return this.#refused(bytes.subarray(at + 5, end))
-      else if (bytes[at] === copyBoth) this.#say(false)
-      at = end
-    }
-    if (at < bytes.length) this.#rest = Buffer.from(bytes.subarray(at))
-    this.#pump()
-    if (this.#pending.count >= mostPending) this.#stream.pause()
-  }
-
-  #data(bytes: Buffer, at: number): void {
-    if (bytes[at] === walData) this.#messages.take(bytes, at + 25)
-    else if (bytes[at] === keepAlive) {
-      // Within a transaction the place may lie behind its first changes.
-      if (this.#pending.xid === undefined) this.#pending.end = bytes.readBigUInt64BE(at + 1)
-      if (bytes[at + 17] === 1) this.#say(false)
-    }
+    this.#stream.start(this.#slot, {
+      message: (bytes, at) => this.#message(bytes, at),
+      sent: (end) => {
+        // Within a transaction the place may lie behind its first changes.
+        if (this.#pending.xid === undefined) this.#pending.end = end
+      },
+      told: () => {
+        this.#pump()
+        if (this.#pending.count >= mostPending) this.#stream.pause()
+      },
+      ended: (reason, state) => {
+        // A publication that was not there when something was written can never be read past: the thread begins anew.
+        if (state === '42704') void dropSlot(this.#writer, this.#slot.name).catch(() => {})
+        this.#lose(reason)
+      },
+    })
   }
 
   /** A relation that is told for the first time, or anew, may be a new partition, or have another key: reads on when that is known. */
-  #find(rest: Buffer): void {
-    this.#rest = Buffer.from(rest)
-    this.#lookUp = 'running'
-    this.#stream.pause()
-    this.#pump()
-    this.#findTables().catch((error: unknown) => this.#lose(reasonOf(error)))
+  #message(bytes: Buffer, at: number): boolean {
+    const isRelation = bytes[at] === relationMessage
+    if (isRelation && !this.#lookedUp) {
+      this.#findTables().catch((error: unknown) => this.#lose(reasonOf(error)))
+      return false
+    }
+    this.#messages.take(bytes, at)
+    if (isRelation) this.#lookedUp = false
+    return true
   }
 
   async #findTables(): Promise<void> {
     await this.#lookAtTables()
-    this.#lookUp = 'done'
-    this.#take(Buffer.alloc(0))
-    this.#resume()
-  }
-
-  #resume(): void {
-    if (this.#lookUp !== 'running' && this.#pending.count < mostPending) this.#stream.resume()
+    this.#lookedUp = true
+    this.#stream.goOn()
   }
 
   async #lookAtTables(): Promise<void> {
@@ -294,7 +231,7 @@ export class LogReader {
     if (this.#pumping) return
     const { end, xids } = this.#pending
     if (xids.size === 0) {
-      if (end !== undefined) this.#reached(end)
+      if (end !== undefined) this.#progress.reached(end)
       return
     }
     this.#pumping = this.#write()
@@ -308,7 +245,7 @@ export class LogReader {
   async #write(): Promise<void> {
     const pending = this.#pending
     this.#pending = new Pending(pending.xid)
-    this.#resume()
+    this.#stream.resume()
     await this.#visible([...pending.xids])
     for (const feed of this.#feeds) {
       const columns = pending.keys.get(feed)
@@ -317,7 +254,7 @@ export class LogReader {
       await this.#queue(feed, columns, marks ?? new Set())
     }
     this.written++
-    if (pending.end !== undefined) this.#reached(pending.end)
+    if (pending.end !== undefined) this.#progress.reached(pending.end)
     this.#onWritten()
   }
 
@@ -337,14 +274,6 @@ export class LogReader {
     }
   }
 
-  #reached(end: bigint): void {
-    if (end <= this.#done) return
-    this.#done = end
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(({ target }) => target > end)
-    for (const { target, resolve } of waiters) if (target <= end) resolve()
-  }
-
   async #visible(xids: readonly number[]): Promise<void> {
     for (;;) {
       const [row] = await this.#writer.prepared(visibleQuery, [xids])
@@ -355,53 +284,24 @@ export class LogReader {
 
   /** Writes down what is queued, flushed with all that was written before it, and lets the server forget it. */
   async #confirm(): Promise<void> {
-    const done = this.#done
-    if (done <= this.#confirmed) return
+    const { done } = this.#progress
+    if (done <= this.#stream.confirmed) return
     const place = `'${(done >> 32n).toString(16)}/${(done & 0xffff_ffffn).toString(16)}'::pg_lsn`
     await this.#writer.script(`begin; set local synchronous_commit = on; update qianzhi.log set lsn = ${place}; commit`)
-    this.#confirmed = done
-    this.#say(false)
+    this.#stream.confirm(done)
   }
 
   async #beat(): Promise<void> {
-    if (performance.now() - this.#heard > 3 * heartbeatMs && !this.#stream.isPaused()) return this.#lose({ zh: '无答复', en: 'no answer' })
+    if (this.#stream.isSilent) return this.#lose({ zh: '无答复', en: 'no answer' })
     try {
-      if (this.#writtenThen !== this.written || this.#done - this.#confirmed > idleBytes) {
+      if (this.#writtenThen !== this.written || this.#progress.done - this.#stream.confirmed > idleBytes) {
         this.#writtenThen = this.written
         await this.#confirm()
       }
-      this.#say(true)
+      this.#stream.say(true)
     } catch (error) {
       this.#lose(reasonOf(error))
     }
-  }
-
-  /** Standby status update. */
-  #say(answer: boolean): void {
-    if (this.#lost || !this.#stream.writable) return
-    const message = Buffer.alloc(39)
-    message[0] = copyData
-    message.writeUInt32BE(38, 1)
-    message[5] = 0x72
-    message.writeBigUInt64BE(this.#confirmed, 6)
-    message.writeBigUInt64BE(this.#confirmed, 14)
-    message.writeBigUInt64BE(this.#confirmed, 22)
-    // Microseconds since 2000-01-01.
-    message.writeBigUInt64BE(BigInt(Date.now() - 946_684_800_000) * 1000n, 30)
-    message[38] = answer ? 1 : 0
-    this.#stream.write(message)
-  }
-
-  /** The server ends the streaming. A publication that was not there when something was written can never be read past: the thread begins anew. */
-  #refused(fields: Buffer): void {
-    const said = new Map(
-      fields
-        .toString('utf8')
-        .split('\0')
-        .map((field) => [field[0], field.slice(1)]),
-    )
-    if (said.get('C') === '42704') void dropSlot(this.#writer, this.#slot.name).catch(() => {})
-    this.#lose(said.get('M') ?? '')
   }
 
   #lose(reason: string | LocalizedText): void {
@@ -409,8 +309,8 @@ export class LogReader {
     clearInterval(this.#timer)
     clearTimeout(this.#nudging)
     this.#lost = new QianzhiError('QZ-DB-UNREACHABLE', { database: this.#writer.database, reason })
-    for (const { reject } of this.#waiters.splice(0)) reject(this.#lost)
-    this.#stream.destroy()
+    this.#progress.lose(this.#lost)
+    this.#stream.cut()
     this.#onWritten()
   }
 }
