@@ -8,97 +8,34 @@
  * the order in which it left the flush stage, and its leader commits it as one queue), MariaDB always (`commit_ordered`, called under one
  * lock in the order of the log). So whoever sees the entry sees the rows. It holds only while the entry itself is written into the log
  * (`sql_log_bin`, no filter over the queue's database), and it does not hold for XA COMMIT, which both servers may write into the log
- * before, and apart from, the engine's commit: there it is waited for until the server lists the transaction no more (`#visible`).
+ * before, and apart from, the engine's commit: there it is waited for until the server lists the transaction no more (`QueueWriter.visible`).
  *
  * The place is written down in the entries' own transaction: what a crash takes from the queues is read again.
  */
-import { setTimeout as sleep } from 'node:timers/promises'
 import { reasonOf, QianzhiError } from '../../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../../protocol/localized.ts'
 import type { DatabaseOptions, SourceTable } from '../../../database.ts'
 import { place as tablePlace } from '../catalog.ts'
-import { isContention, isMissing, isValueError, Session } from '../connection.ts'
-import { queueName } from '../names.ts'
+import { Session } from '../connection.ts'
 import { readPlan, requireWatchable } from '../plan.ts'
-import { queueEntries } from '../setup.ts'
-import { quoteName, quoteText } from '../sql.ts'
-import { chunks } from '../../bookkeeping/statement.ts'
+import { quoteText } from '../sql.ts'
+import { LogProgress } from '../../bookkeeping/log-progress.ts'
 import { LogDump, notToBeHad } from './dump.ts'
 import { LogEvents, type Place, type Reads } from './events.ts'
-import { comparePlaces, logTable, LostThread, placeUpdate, replicaOf, type WrittenPlace } from './place.ts'
+import { mostPending, Keys, Pending, type Boundary, type Branch, type Feed } from './pending.ts'
+import { comparePlaces, LostThread, replicaOf, type WrittenPlace } from './place.ts'
+import { QueueWriter } from './queues.ts'
 import { concernedTables } from './statements.ts'
 import { keyValue } from './values.ts'
 
-/** Keys that are kept in memory at most before the server is kept waiting; where it cannot be, a mark takes their place. */
-const mostPending = 50_000
-const mostKept = 1_000_000
-/** Keys of one statement. */
-const chunk = 1000
 const beatMs = 10_000
-/** Bytes of log without anything for us after which the place is written down. */
-const idleBytes = 1 << 20
-/** The server wants no place beyond. */
-const furthestPlace = 2 ** 32
-
-/** What one source's queue is fed by. */
-interface Feed {
-  source: SourceTable
-  database: string
-  table: string
-  /** Places and types of the key's columns as the table is now; undefined where it is not there, or its keys cannot be told. */
-  key: Reads<Feed>['key']
-}
-
-/** Keys, and what is a mark instead. */
-class Keys {
-  readonly keys = new Map<Feed, Map<string, readonly string[]>>()
-  readonly marks = new Set<Feed>()
-  count = 0
-
-  key(feed: Feed, key: readonly string[]): void {
-    if (this.marks.has(feed) && this.count > mostPending) return
-    let known = this.keys.get(feed)
-    if (!known) this.keys.set(feed, (known = new Map()))
-    const before = known.size
-    known.set(key.join('\0'), key)
-    this.count += known.size - before
-    if (this.count > mostKept) this.#giveUp()
-  }
-
-  #giveUp(): void {
-    for (const feed of this.keys.keys()) this.marks.add(feed)
-    this.keys.clear()
-    this.count = 0
-  }
-
-  add(other: Keys): void {
-    for (const [feed, keys] of other.keys) for (const key of keys.values()) this.key(feed, key)
-    for (const feed of other.marks) this.marks.add(feed)
-  }
-}
-
-/** What was read and is not queued yet. */
-class Pending extends Keys {
-  /** Prepared transactions whose end was read. */
-  readonly ended = new Set<string>()
-  /** Behind the last transaction that is wholly in here, or was before. */
-  end: (Place & { made: number; resume: Place & { made: number } }) | undefined
-
-  get empty(): boolean {
-    return this.count === 0 && this.marks.size === 0
-  }
-}
-
-interface Branch {
-  keys: Keys
-  /** Where its first event stands: reading begins there again while it is prepared. */
-  from: Place & { made: number }
-}
 
 export class LogReader {
   /** Grows with everything that is queued. */
   written = 0
   readonly #writer: Session
+  readonly #queues: QueueWriter
+  readonly #progress: LogProgress<Place>
   readonly #events: LogEvents<Feed>
   readonly #onWritten: () => void
   readonly #branches = new Map<string, Branch>()
@@ -108,16 +45,12 @@ export class LogReader {
   /** What the transaction that is read is put into. */
   #into: Keys = this.#pending
   /** Where the transaction that is read began. */
-  #last: Place & { made: number }
+  #last: Boundary
   #pumping: Promise<void> | undefined
   /** Events that came while tables are looked at. */
   #held: Buffer[] | undefined
-  /** Everything before is queued. */
-  #done: Place
-  /** What is written down. */
-  #written: Place
-  #resume: (Place & { made: number }) | undefined
-  #waiters: { target: Place; resolve: () => void; reject: (error: unknown) => void }[] = []
+  /** Where reading begins again when everything before the last boundary is queued. */
+  #resume: Boundary | undefined
   #begun = Promise.withResolvers<void>()
   #expected: number | null
   #lost: QianzhiError | undefined
@@ -129,10 +62,12 @@ export class LogReader {
     this.#feeds = feeds
     this.#onWritten = onWritten
     this.#expected = from.made
-    this.#done = this.#written = { file: from.file, place: from.place }
-    this.#last = { ...this.#done, made: from.made ?? 0 }
+    const at = { file: from.file, place: from.place }
+    this.#queues = new QueueWriter(writer, at)
+    this.#progress = new LogProgress<Place>(at, comparePlaces)
+    this.#last = { ...at, made: from.made ?? 0 }
     this.#begun.promise.catch(() => {})
-    this.#events = new LogEvents<Feed>(this.#done, {
+    this.#events = new LogEvents<Feed>(at, {
       table: (database, table) => this.#reads(database, table),
       key: (feed, key) => this.#into.key(feed, key),
       unknown: (feed) => this.#into.marks.add(feed),
@@ -201,12 +136,8 @@ export class LogReader {
   }
 
   /** Returns when all that stands before `target` in the log is queued. Throws QZ-DB-UNREACHABLE. */
-  async caughtUp(target: Place): Promise<void> {
-    if (this.#lost) throw this.#lost
-    if (comparePlaces(this.#done, target) >= 0) return
-    const { promise, resolve, reject } = Promise.withResolvers<void>()
-    this.#waiters.push({ target, resolve, reject })
-    return promise
+  caughtUp(target: Place): Promise<void> {
+    return this.#progress.until(target)
   }
 
   /** Tables are looked at again before what is read next. */
@@ -219,7 +150,7 @@ export class LogReader {
   async close(): Promise<void> {
     clearInterval(this.#timer)
     await this.#pumping?.catch(() => {})
-    if (!this.#lost && comparePlaces(this.#done, this.#written) > 0) await this.#writeDown().catch(() => {})
+    if (!this.#lost) await this.#queues.writeDown(this.#resume).catch(() => {})
     this.#lose({ zh: '已关闭', en: 'it was closed' })
     await this.#writer.close()
   }
@@ -334,8 +265,8 @@ export class LogReader {
     if (pending.empty && pending.ended.size === 0) {
       if (!pending.end) return
       this.#resume = pending.end.resume
-      this.#reached(pending.end)
-      if (!this.#shouldWriteDown()) return
+      this.#progress.reached(pending.end)
+      if (!this.#queues.shouldWriteDown(this.#resume)) return
     }
     this.#pumping = this.#write()
       .catch((error: unknown) => this.#lose(reasonOf(error)))
@@ -345,121 +276,20 @@ export class LogReader {
       })
   }
 
-  /** Now and then: each time is an event for us, too. */
-  #shouldWriteDown(): boolean {
-    const { file, place } = this.#resume ?? this.#done
-    return file !== this.#written.file || place - this.#written.place > idleBytes
-  }
-
   async #write(): Promise<void> {
     const pending = this.#pending
     this.#pending = new Pending()
     if (this.#into === pending) this.#into = this.#pending
     this.#dump.resume()
-    await this.#visible(pending.ended)
+    await this.#queues.visible(pending.ended)
     const end = pending.end
     if (end) this.#resume = end.resume
-    if (pending.empty) await this.#writeDown()
-    else await this.#queueAll(pending)
-    if (end) this.#reached(end)
+    if (pending.empty) await this.#queues.writeDown(this.#resume)
+    else await this.#queues.queue(pending, this.#resume)
+    if (end) this.#progress.reached(end)
     if (pending.empty) return
     this.written++
     this.#onWritten()
-  }
-
-  async #queueAll(pending: Pending): Promise<void> {
-    const full = new Set<Feed>()
-    for (const feed of new Set([...pending.keys.keys(), ...pending.marks])) if (await this.#isFull(feed)) full.add(feed)
-    // Only behind a transaction of ours are the rows visible whose keys are left out below (see above).
-    if (full.size > 0) await this.#writer.run(`update ${quoteName(logTable)} set beat = beat + 1`)
-    await this.#again(() =>
-      this.#writer.transaction(async () => {
-        for (const feed of new Set([...pending.keys.keys(), ...pending.marks])) {
-          if (full.has(feed)) await this.#markFull(feed)
-          else await this.#queue(feed, [...(pending.keys.get(feed)?.values() ?? [])], pending.marks.has(feed))
-        }
-        if (this.#resume && this.#resume.place < furthestPlace) await this.#writer.run(placeUpdate(this.#resume, this.#resume.made))
-      }),
-    )
-    if (this.#resume) this.#written = this.#resume
-  }
-
-  async #again(work: () => Promise<void>): Promise<void> {
-    for (;;) {
-      try {
-        return await work()
-      } catch (error) {
-        if (!isContention(error) || this.#lost) throw error
-      }
-    }
-  }
-
-  async #isFull({ source }: Feed): Promise<boolean> {
-    try {
-      const [row] = await this.#writer.rows(`select ifnull(max(id) - min(id), 0) from ${quoteName(queueName(source.resource))}`)
-      return Number(row![0]) > queueEntries(source)
-    } catch (error) {
-      if (isMissing(error)) return false
-      throw error
-    }
-  }
-
-  /** Whoever removes the mark that is there takes a snapshot afterwards, and meets the rows whose keys are left out. */
-  async #markFull({ source }: Feed): Promise<void> {
-    const queue = quoteName(queueName(source.resource))
-    const [last] = await this.#writer.rows(`select marked from ${queue} order by id desc limit 1`)
-    if (Number(last?.[0] ?? 0) === 0) await this.#writer.run(`insert into ${queue} (marked) values (1)`)
-  }
-
-  /** Keys that the queue does not take are a mark. */
-  async #queue({ source, key }: Feed, keys: readonly (readonly string[])[], marked: boolean): Promise<void> {
-    const queue = quoteName(queueName(source.resource))
-    let mark = marked
-    try {
-      const columns = key?.map((_, i) => `k${i + 1}`).join(', ')
-      for (const part of chunks(keys, chunk)) {
-        if (!key || part[0]!.length !== key.length) mark = true
-        else
-          await this.#writer
-            .run(`insert into ${queue} (${columns}) values ${part.map((values) => `(${values.join(', ')})`).join(', ')}`)
-            .catch((error: unknown) => {
-              if (!isValueError(error)) throw error
-              mark = true
-            })
-      }
-      if (mark) await this.#writer.run(`insert into ${queue} (marked) values (1)`)
-    } catch (error) {
-      // Whoever took the queue away, or made one for another key, has ended the stream: it begins with a snapshot.
-      if (!isMissing(error)) throw error
-    }
-  }
-
-  #reached(end: Place): void {
-    if (comparePlaces(end, this.#done) <= 0) return
-    this.#done = { file: end.file, place: end.place }
-    const waiters = this.#waiters
-    this.#waiters = waiters.filter(({ target }) => comparePlaces(target, end) > 0)
-    for (const { target, resolve } of waiters) if (comparePlaces(target, end) <= 0) resolve()
-  }
-
-  /** A prepared transaction whose end is in the log may not have ended yet. */
-  async #visible(ended: ReadonlySet<string>): Promise<void> {
-    if (ended.size === 0) return
-    const { mariadb } = this.#writer.server
-    for (;;) {
-      const listed = (await this.#writer.rows(mariadb ? 'xa recover' : 'xa recover convert xid')).map(([format, first, second, data]) =>
-        preparedText(Number(format), Number(first), Number(second), mariadb ? (data as Buffer) : Buffer.from(String(data).slice(2), 'hex')),
-      )
-      if (!listed.some((xid) => ended.has(xid))) return
-      await sleep(1)
-    }
-  }
-
-  async #writeDown(): Promise<void> {
-    const resume = this.#resume
-    if (!resume || resume.place >= furthestPlace) return
-    await this.#again(async () => void (await this.#writer.run(placeUpdate(resume, resume.made))))
-    this.#written = resume
   }
 
   async #beat(): Promise<void> {
@@ -476,14 +306,9 @@ export class LogReader {
     clearInterval(this.#timer)
     this.#lost = this.#unreachable(reason)
     this.#begun.reject(number === notToBeHad ? new LostThread(typeof reason === 'string' ? reason : reason.en) : this.#lost)
-    for (const { reject } of this.#waiters.splice(0)) reject(this.#lost)
+    this.#progress.lose(this.#lost)
+    this.#queues.end()
     this.#dump?.close()
     this.#onWritten()
   }
-}
-
-/** As the log writes it (events.ts). */
-function preparedText(format: number, first: number, second: number, bytes: Buffer): string {
-  const hex = (from: number, length: number) => `X'${bytes.toString('hex', from, from + length).toUpperCase()}'`
-  return `${hex(0, first)},${hex(first, second)},${format}`
 }
