@@ -153,11 +153,9 @@ export const operatorCommands: readonly Command[] = [
 ]
 
 function firstAdminText(link: string, expires: string): LocalizedText {
-  // The page behind the link comes with the console.
-  const call = 'POST /api/v1/activation {"secret": …}(docs/registry.md)'
   return {
-    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员凭此链接激活（只能用一次，请保密）：\n${link}\n# 之后是激活密钥；没有界面时用接口 ${call}`,
-    en: `There is no system administrator yet. Let the first one activate by this link before ${expires} (it works once; keep it secret):\n${link}\nBehind the # is the secret; without a console: ${call}`,
+    zh: `尚无系统管理员。请在 ${expires} 前由首个系统管理员在浏览器中打开此链接激活（只能用一次，请保密；过期可执行 qianzhi-hub first-admin 重新生成）：\n${link}`,
+    en: `There is no system administrator yet. Let the first one open this link in a browser before ${expires} (it works once; keep it secret; qianzhi-hub first-admin makes a new one):\n${link}`,
   }
 }
 

@@ -3,6 +3,7 @@ import type { FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import type { EnrolToken } from '../../protocol/api.ts'
 import { QianzhiError } from '../../protocol/errors.ts'
+import type { LocalizedText } from '../../protocol/localized.ts'
 import { hasActive } from '../access/separation.ts'
 import { addAgency, listAgencies } from '../registry/agencies/agencies.ts'
 import { listAgents, revokeAgent } from '../registry/machines/agents.ts'
@@ -84,9 +85,23 @@ function checkKey(request: FastifyRequest, adminKey: string): void {
 /** Decisions are people's as soon as there are people (Art. 21). Throws QZ-FORBIDDEN. */
 async function checkNoPeople({ method, routeOptions: { url } }: FastifyRequest, { store }: Registry): Promise<void> {
   if (method === 'GET' || method === 'HEAD' || ofTheMachine.has(url ?? '') || !(await hasActive(store.query, 'system-admin'))) return
-  const zh = '已有系统管理员，请登录登记系统（/api/v1）办理'
-  const en = 'there is a system administrator: sign in to the registry (/api/v1) and do it there'
-  throw new QianzhiError('QZ-FORBIDDEN', { operation: { zh: `${method} ${url}（${zh}）`, en: `${method} ${url} (${en})` } })
+  const [, of = '', ...rest] = (url ?? '').slice('/admin/v1'.length).split('/')
+  const { command, place } = doneAt[of] ?? { command: of, place: { zh: '工作台', en: 'My desk' } }
+  // `grant revoke` is `/grants/:id/revoke`, `grant add` is `/grants`.
+  const called = command.endsWith(' ') ? command + (rest[1] ?? 'add') : command
+  const zh = `qianzhi-hub ${called}（已有系统管理员，请在浏览器中登录控制台，到“${place.zh}”办理）`
+  const en = `qianzhi-hub ${called} (there is a system administrator: sign in to the console and do it at "${place.en}")`
+  throw new QianzhiError('QZ-FORBIDDEN', { operation: { zh, en } })
+}
+
+/** By what follows the prefix: the command that asks for it, and the place of the console where people do it. */
+const doneAt: Readonly<Record<string, { command: string; place: LocalizedText }>> = {
+  agencies: { command: 'agency add', place: { zh: '机关单位', en: 'Agencies' } },
+  tokens: { command: 'token', place: { zh: '前置机申请', en: 'Machine applications' } },
+  agents: { command: 'agent revoke', place: { zh: '前置机', en: 'Machines' } },
+  resources: { command: 'resource publish', place: { zh: '目录登记', en: 'Registrations' } },
+  grants: { command: 'grant ', place: { zh: '共享申请”或“已获授权', en: 'Applications" or "Grants' } },
+  routes: { command: 'route add', place: { zh: '共享申请', en: 'Applications' } },
 }
 
 const NewAgency = Type.Object({ code: Code, name: Type.String({ minLength: 1, maxLength: 200 }) }, closed)

@@ -1,18 +1,17 @@
 import { Type } from 'typebox'
 import { Schema } from '../../protocol/schema.ts'
-import { CatalogContent, DraftContent } from '../registry/catalog/content.ts'
+import { CatalogContent, DraftItems } from '../registry/catalog/content.ts'
 import { nullable } from './shapes.ts'
 
 /** Shapes of answers about the catalog. */
 
 const Change = Type.Object({ field: Type.String(), before: Type.Unknown(), after: Type.Unknown() })
-const Items = DraftContent.properties.items
 
 /** What two versions differ in. */
 export const Diff = Type.Object({
   metadata: Type.Array(Change),
-  added: Items,
-  removed: Items,
+  added: DraftItems,
+  removed: DraftItems,
   changed: Type.Array(Type.Object({ item: Type.String(), fields: Type.Array(Change) })),
 })
 

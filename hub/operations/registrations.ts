@@ -1,5 +1,5 @@
 import { Type } from 'typebox'
-import { DraftContent } from '../registry/catalog/content.ts'
+import { DraftContent, GivenContent } from '../registry/catalog/content.ts'
 import {
   checkRegistration,
   createRegistration,
@@ -41,7 +41,7 @@ const NewBody = Type.Object(
     resource: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })),
     standard: Type.Optional(Type.String({ minLength: 1, maxLength: 44 })),
     demand: Type.Optional(Type.String({ pattern: '^[0-9]{1,18}$' })),
-    content: Type.Optional(DraftContent),
+    content: Type.Optional(GivenContent),
   },
   closed,
 )
@@ -111,7 +111,7 @@ export const registrationOperations: readonly Operation[] = [
         zh: '修改登记内容：未给出的保持不变；replace 为 true 时整体替换',
         en: 'change the content: what is left out stays, unless `replace` says that this is all',
       },
-      body: Type.Object({ content: DraftContent, replace: Type.Optional(Type.Boolean()) }, closed),
+      body: Type.Object({ content: GivenContent, replace: Type.Optional(Type.Boolean()) }, closed),
       example: { content: { title: '村居名录', items: [item] } },
     },
     submit: {

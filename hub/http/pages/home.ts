@@ -14,8 +14,7 @@ export const home: Page = {
 <span class="muted">${say({ zh: '（无需登录）', en: '(without an account)' })}</span></li>
 <li><a href="/activate">${say({ zh: '激活账户或重设口令', en: 'Activate an account, or set its password anew' })}</a>
 <span class="muted">${say({ zh: '（凭管理员给您的一次性链接）', en: '(by the one-time link that an administrator gave you)' })}</span></li>
-<li><a href="/docs">${say({ zh: '接口文档', en: 'The API and its documentation' })}</a>
-<span class="muted">${say({ zh: '（办事接口在 /api/v1 之下）', en: '(everything is done below /api/v1)' })}</span></li>
+<li><a href="/docs">${say({ zh: '接口文档（供程序对接）', en: 'The API (for programs)' })}</a></li>
 <li><a href="/health">${say({ zh: '运行状况', en: 'Is it running?' })}</a></li>
 </ul>
 <p class="muted">${say({

@@ -69,6 +69,8 @@ function shapeFaults(content: DraftContent): Fault[] {
     const item = at ? (content.items?.[Number(at[1])]?.id ?? `#${Number(at[1]) + 1}`) : null
     const missing = keyword === 'required' ? params.requiredProperties : null
     const field = at ? (at[2] ?? null) : (instancePath.split('/')[1] ?? null)
+    // A part of a field of the whole, such as a contact without a name.
+    if (missing && !at && field) return [fieldFault(null, field, { zh: '填写不全', en: 'is not complete' })]
     if (!missing) return [fieldFault(item, field, { zh: `不符合要求（${message}）`, en: `is not valid (${message})` })]
     return missing.map((name) => fieldFault(item, name, { zh: '未填写', en: 'is missing' }))
   })
@@ -156,10 +158,11 @@ function sourceFaults(sources: Checked['sources'], { exceptions = [], items = []
     const en = `item "${label}" is to be had from "${title}" of ${agencyName}: collecting it again needs a legal basis (Art. 13)`
     return { field: 'exceptions', item, zh, en }
   })
-  const unknown = exceptions.filter(({ item }) => !items.some(({ id }) => id === item))
+  const named = exceptions.flatMap(({ item }) => (item === undefined ? [] : [item]))
+  const unknown = named.filter((item) => !items.some(({ id }) => id === item))
   return [
     ...missing,
-    ...unknown.map(({ item }): Fault => ({ field: 'exceptions', item, zh: `没有信息项 ${item}`, en: `item ${item} does not exist` })),
+    ...unknown.map((item): Fault => ({ field: 'exceptions', item, zh: `没有信息项 ${item}`, en: `item ${item} does not exist` })),
   ]
 }
 

@@ -1,4 +1,4 @@
-import { Type, type Static } from 'typebox'
+import { Type, type Static, type TObject, type TProperties, type TSchema } from 'typebox'
 import { seenPattern } from '../../records/name-form.ts'
 import { codePattern, identifierPattern, Item, type Schema } from '../../../protocol/schema.ts'
 import { subjects } from './subjects.ts'
@@ -96,17 +96,57 @@ export const CatalogContent = Type.Object(
 )
 export type CatalogContent = Static<typeof CatalogContent>
 
+/** Items as far as they are drafted. */
+export const DraftItems = Type.Array(Type.Partial(CatalogItem, closed), { maxItems: 400 })
+
 /** What is being drafted: what is there has the right form, anything may be missing yet. */
-export const DraftContent = Type.Partial(
-  Type.Evaluate(
-    Type.Intersect([
-      Type.Omit(CatalogContent, ['items']),
-      Type.Object({ items: Type.Array(Type.Partial(CatalogItem, closed), { maxItems: 400 }) }),
-    ]),
-  ),
-  closed,
-)
-export type DraftContent = Omit<Partial<CatalogContent>, 'items'> & { items?: Partial<CatalogItem>[] }
+export const DraftContent = draftShape((shape) => shape)
+export type DraftContent = Omit<Partial<CatalogContent>, 'items' | 'exceptions' | 'contact'> & {
+  items?: Partial<CatalogItem>[]
+  exceptions?: Partial<Exception>[]
+  contact?: Partial<Static<typeof Contact>>
+}
+
+/** A draft as it is taken: a text that was left empty is not given yet. */
+export const GivenContent = draftShape(orEmpty)
+
+function draftShape(of: (shape: TSchema) => TSchema) {
+  const some = ({ properties }: TObject) => Type.Partial(Type.Object(mapped(properties, of)), closed)
+  const { items, exceptions, contact } = CatalogContent.properties
+  const whole = Type.Object({
+    ...mapped(CatalogContent.properties, of),
+    contact: some(contact),
+    items: Type.Array(some(items.items), { maxItems: 400 }),
+    exceptions: Type.Array(some(exceptions.items), { maxItems: 400 }),
+  })
+  return Type.Unsafe<DraftContent>(Type.Partial(whole, closed))
+}
+
+function mapped(properties: TProperties, of: (shape: TSchema) => TSchema): TProperties {
+  return Object.fromEntries(Object.entries(properties).map(([name, shape]) => [name, of(shape)]))
+}
+
+/** A text with a form, or none. */
+function orEmpty(shape: TSchema): TSchema {
+  const { type, pattern, maxLength } = shape as { type?: unknown; pattern?: string; maxLength?: number }
+  if (type !== 'string') return shape
+  return Type.String({ ...(maxLength !== undefined && { maxLength }), ...(pattern !== undefined && { pattern: `^\\s*$|${pattern}` }) })
+}
+
+/** Without the texts that were left empty, and those of its parts. */
+export function givenContent(content: DraftContent): DraftContent {
+  const { items, exceptions, contact } = content
+  return {
+    ...filled(content),
+    ...(contact && { contact: filled(contact) }),
+    ...(items && { items: items.map(filled) }),
+    ...(exceptions && { exceptions: exceptions.map(filled) }),
+  }
+}
+
+function filled<T extends object>(values: T): T {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => typeof value !== 'string' || value.trim() !== '')) as T
+}
 
 /** What a new draft says where nothing else is known. */
 export const emptyContent: DraftContent = {

@@ -5,7 +5,7 @@ import { endDeadline } from '../../records/deadlines.ts'
 import { notify, reasonGiven } from '../../records/notices.ts'
 import { findEntry } from '../catalog/catalog.ts'
 import { checkContent } from '../catalog/check.ts'
-import type { CatalogContent, DraftContent } from '../catalog/content.ts'
+import { givenContent, type CatalogContent, type DraftContent } from '../catalog/content.ts'
 import { lockNames } from '../catalog/name-forms.ts'
 import { demandPublished } from '../cases/demands.ts'
 import { lockResource, putEntry } from './publishing.ts'
@@ -127,7 +127,7 @@ function losesNothing({ subject, input: { content, replace = false } }: On<Chang
 }
 
 async function keepContent({ query, subject, input, principal, now }: On<ChangeInput>): Promise<void> {
-  const content = input.replace ? input.content : { ...subject.content, ...input.content }
+  const content = givenContent(input.replace ? input.content : { ...subject.content, ...input.content })
   await query('update registration set content = $2, drafted_by = $3, drafted_at = $4 where id = $1', [
     subject.id,
     JSON.stringify(content),

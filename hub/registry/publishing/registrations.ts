@@ -6,7 +6,7 @@ import type { Query } from '../../store/store.ts'
 import { findEntry, requireEntry, type Entry } from '../catalog/catalog.ts'
 import { checkContent, type Checked } from '../catalog/check.ts'
 import { diffContent, type CatalogDiff } from '../catalog/diff.ts'
-import { emptyContent, type DraftContent } from '../catalog/content.ts'
+import { emptyContent, givenContent, type DraftContent } from '../catalog/content.ts'
 import { lockResource } from './publishing.ts'
 import { change, checkCode, type Registry } from '../../records/registry.ts'
 import { adoptedContent, publishedForm } from '../catalog/standard-form.ts'
@@ -102,7 +102,7 @@ async function checkDemand(query: Query, agency: string, demand: string): Promis
 }
 
 async function firstContent(query: Query, code: string, entry: Entry | undefined, wanted: NewRegistration): Promise<DraftContent> {
-  const begun = { ...emptyContent, table: tableName(code), ...entry?.content, ...wanted.content }
+  const begun = { ...emptyContent, table: tableName(code), ...givenContent({ ...entry?.content, ...wanted.content }) }
   if (wanted.standard === undefined) return begun
   return adoptedContent(await publishedForm(query, wanted.standard), begun)
 }

@@ -84,7 +84,11 @@ t.test('from the printed link to people who decide', async (t) => {
     ['first-admin', null],
   ] as const)
     t.match(await admin('POST', path, body), { status: 403, text: /QZ-FORBIDDEN/ }, path)
-  t.match((await command('token', 'civil')).error, /QZ-FORBIDDEN.*\/api\/v1/, 'says where to go')
+  const refused = (await command('token', 'civil')).error
+  t.match(refused, /QZ-FORBIDDEN.*qianzhi-hub token.*前置机申请|QZ-FORBIDDEN.*qianzhi-hub token.*Machine applications/s, 'says where to go')
+  t.notMatch(refused, /POST|\/v1/, 'by the words of who asked')
+  t.match((await admin('POST', 'grants/villages.civil/items', { items: ['name'] })).text, /qianzhi-hub grant items/)
+  t.match((await admin('POST', 'grants', { resource: 'villages', agency: 'civil', items: ['name'] })).text, /qianzhi-hub grant add/)
   const reset = link.exec((await command('reset-admin', 'admin.li')).json['link']!)
   t.equal((await post('/session', { login: 'admin.li', password })).status, 200, 'until the link is used the password is the old one')
   t.equal((await post('/activation', { secret: reset![1], password: 'Kapok-tree-42' })).status, 200)

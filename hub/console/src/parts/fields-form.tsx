@@ -247,13 +247,14 @@ export function PlainInput({ label, numeric, texts, value, onChange }: PlainProp
 /** What was filled in, without what was left empty. */
 export function filledIn(values: Record<string, unknown>): Record<string, unknown> {
   const kept = Object.entries(values).flatMap(([name, value]): [string, unknown][] => {
-    if (value === undefined || value === null || value === '') return []
+    if (typeof value === 'string') return value.trim() === '' ? [] : [[name, value.trim()]]
+    if (value === undefined || value === null) return []
     if (Array.isArray(value)) return [[name, value.map((one: unknown) => (isRecord(one) ? filledIn(one) : one))]]
     if (isRecord(value)) {
       const inner = filledIn(value)
       return Object.keys(inner).length > 0 ? [[name, inner]] : []
     }
-    return [[name, typeof value === 'string' ? value.trim() : value]]
+    return [[name, value]]
   })
   return Object.fromEntries(kept)
 }

@@ -272,6 +272,33 @@ t.test('a change changes what it names; items go only where that is said', async
   t.same((await change({ content: { title: '只有名称', items: few }, replace: true })).body.content, { title: '只有名称', items: few })
 })
 
+t.test('a text that is left empty in a draft is not given yet; what is begun may be unfinished', async (t) => {
+  const city = await openCity(t)
+  const registrar = city.as('civil', 'registrar')
+  const items = [{ id: 'code', label: ' ', description: '' }, { label: '名称' }]
+  const empty = {
+    title: '',
+    abstract: ' \n ',
+    classification: '',
+    contact: { name: '', phone: '22830000' },
+    exceptions: [{ item: 'code', basis: '' }],
+  }
+  const begun = await registrar.post('/registrations', { resource: 'ads', content: { ...empty, keywords: [], items } })
+  t.equal(begun.status, 200)
+  const kept = { contact: { phone: '22830000' }, exceptions: [{ item: 'code' }], items: [{ id: 'code' }, { label: '名称' }] }
+  t.match(begun.body.content, kept)
+  for (const name of ['title', 'abstract', 'classification']) t.notOk(name in begun.body.content, name)
+  const path = `/registrations/${begun.body.id}`
+  const { faults } = (await registrar.get(`${path}/check`)).body
+  for (const zh of ['信息资源名称未填写', '信息资源摘要未填写', '联系人填写不全', '一数一源例外填写不全'])
+    t.ok(faults.some((fault: { zh: string }) => fault.zh === zh), zh) // prettier-ignore
+  t.match(await registrar.post(`${path}/submit`, { secrecy }), { status: 422, body: { code: 'QZ-RULE' } })
+
+  await registrar.post(`${path}/change`, { content: licences() })
+  t.notOk('abstract' in (await registrar.post(`${path}/change`, { content: { abstract: '' } })).body.content, 'emptied')
+  t.equal((await registrar.post(`${path}/change`, { content: { classification: 'x' } })).status, 400, 'what is given has its form')
+})
+
 t.test('names are unique in an agency; codes are made, and official codes number within a class', async (t) => {
   const city = await openCity(t)
   const registrar = city.as('civil', 'registrar')
