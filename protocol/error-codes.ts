@@ -505,7 +505,7 @@ export const kinds = {
     'Say first what you query resource {resource} for in this session',
   ),
   'QZ-RULE': kind(422, 'requester', false, '不符合规定：{reason}', 'Against the rules: {reason}'),
-  'QZ-EXCEL': kind(422, 'requester', false, 'Excel 文件有误（{where}）：{reason}', 'The Excel file is not valid ({where}): {reason}'),
+  'QZ-EXCEL': kind(422, 'requester', false, '表格文件有误（{where}）：{reason}', 'The Excel or CSV file is not valid ({where}): {reason}'),
   // What the hub asks of an agent, and checks of identifiers
   'QZ-ROW-CHECK': kind(
     422,

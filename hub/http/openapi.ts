@@ -3,7 +3,7 @@ import swaggerUi from '@fastify/swagger-ui'
 import type { FastifyInstance, FastifySchema } from 'fastify'
 import { Type, type TSchema } from 'typebox'
 import { rights } from '../access/rights.ts'
-import { excelType, type Operation } from '../operations/operation.ts'
+import { excelType, uploadTypes, type Operation } from '../operations/operation.ts'
 import { objectNames } from '../records/refusals.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { fieldWords } from './field-words.ts'
@@ -142,7 +142,7 @@ export function routeSchema(operation: Operation): FastifySchema {
     ...(params ? { params } : operation.objectKind && { params: Type.Object({ id: Type.String({ minLength: 1, maxLength: 100 }) }) }),
     ...(query && { querystring: query }),
     ...(operation.decides && { headers: decided }),
-    ...(upload ? { consumes: [upload.type] } : body && { body: withExample(body, example) }),
+    ...(upload ? { consumes: uploadTypes(upload) } : body && { body: withExample(body, example) }),
     response: { 200: answerSchema(operation), default: Problem },
   }
 }

@@ -9,7 +9,7 @@ import { relationsOf } from '../access/relations.ts'
 import { principalOf } from '../access/sessions.ts'
 import type { AccessRules } from '../access/settings.ts'
 import { withNames } from '../operations/names.ts'
-import { FileAnswer, type Call, type Operation } from '../operations/operation.ts'
+import { FileAnswer, uploadTypes, type Call, type Operation } from '../operations/operation.ts'
 import type { Services } from '../operations/services.ts'
 import type { Registry } from '../records/registry.ts'
 import { isList, listFile } from './list-file.ts'
@@ -51,7 +51,7 @@ export function registryApi(registry: Registry, services: Services, operations: 
 }
 
 function acceptUploads(app: FastifyInstance, operations: readonly Operation[]): void {
-  const types = new Set(operations.flatMap(({ upload }) => (upload ? [upload.type] : [])))
+  const types = new Set(operations.flatMap(({ upload }) => (upload ? uploadTypes(upload) : [])))
   for (const type of types) {
     app.addContentTypeParser(type, { parseAs: 'buffer' }, (_request: FastifyRequest, body: Buffer, done) => done(null, body))
   }
@@ -163,7 +163,7 @@ function authoriseRole(principal: Principal, { name }: Operation): void {
 function checkUpload({ body }: FastifyRequest, { upload }: Operation): void {
   if (!upload || (upload.streamed ? body instanceof Readable : Buffer.isBuffer(body))) return
   throw new QianzhiError('QZ-REQUEST-INVALID', {
-    reason: { zh: `正文类型须为 ${upload.type}`, en: `Content-Type must be ${upload.type}` },
+    reason: { zh: `正文类型须为 ${uploadTypes(upload).join(' 或 ')}`, en: `Content-Type must be ${uploadTypes(upload).join(' or ')}` },
   })
 }
 

@@ -93,9 +93,9 @@ export const agencyOperations: readonly Operation[] = [
     name: 'agency.import',
     method: 'POST',
     path: '/agencies/import',
-    text: { zh: '从 EXCEL 导入机关单位', en: 'import agencies from Excel' },
+    text: { zh: '从 EXCEL 或 CSV 导入机关单位', en: 'import agencies from Excel or CSV' },
     query: Type.Object({ check: Type.Optional(YesNo) }, closed),
-    upload: { type: excelType, limit: 10 << 20 },
+    upload: { type: excelType, csv: true, limit: 10 << 20 },
     answer: Type.Object(
       { created: Type.Integer(), changed: Type.Integer(), unchanged: Type.Integer(), items: Type.Array(ImportedAgency) },
       closed,

@@ -39,6 +39,7 @@ export class FileAnswer {
   }
 }
 
+export const csvType = 'text/csv'
 export const excelType = 'application/vnd.openxmlformats-officedocument.spreadsheetml.sheet'
 
 /**
@@ -55,8 +56,8 @@ export interface Operation {
   params?: TObject
   query?: TObject
   body?: TSchema
-  /** An upload: the body is these bytes, of this media type; `streamed`: a stream of them, whose limit whoever reads it keeps. */
-  upload?: { type: string; limit: number; streamed?: boolean }
+  /** An upload: the body is these bytes, of this media type, or CSV where that is taken, too; `streamed`: a stream of them, whose limit whoever reads it keeps. */
+  upload?: { type: string; csv?: true; limit: number; streamed?: boolean }
   answer?: TSchema
   /** The member of its answer that holds rows of a resource: data, in which no names are put beside codes. */
   rows?: 'items' | 'item'
@@ -65,6 +66,11 @@ export interface Operation {
   /** A body that the API takes, for the documentation. */
   example?: unknown
   run(call: Call): Promise<unknown>
+}
+
+/** The media types of an upload. */
+export function uploadTypes({ type, csv }: NonNullable<Operation['upload']>): string[] {
+  return csv ? [type, csvType] : [type]
 }
 
 interface Spec<P extends TObject, Q extends TObject, B extends TSchema> extends Omit<Operation, 'params' | 'query' | 'body' | 'run'> {

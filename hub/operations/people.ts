@@ -88,11 +88,11 @@ const peopleAlone: readonly Operation[] = [
     method: 'POST',
     path: '/people/import',
     text: {
-      zh: '从 EXCEL 导入人员，逐行返回结果和激活链接；relink=true 为尚未激活的人员重新生成链接',
-      en: 'import people from Excel; answers of each line what became of it, with activation links; relink=true makes new ones for who has not used theirs',
+      zh: '从 EXCEL 或 CSV 导入人员，逐行返回结果和激活链接；relink=true 为尚未激活的人员重新生成链接',
+      en: 'import people from Excel or CSV; answers of each line what became of it, with activation links; relink=true makes new ones for who has not used theirs',
     },
     query: Type.Object({ format, check, relink: Type.Optional(YesNo) }, closed),
-    upload: { type: excelType, limit: 10 << 20 },
+    upload: { type: excelType, csv: true, limit: 10 << 20 },
     run: async ({ registry, services, principal, query, body }) => {
       const how = {
         rules: services.access.rules,
@@ -107,9 +107,9 @@ const peopleAlone: readonly Operation[] = [
     name: 'person.import-roles',
     method: 'POST',
     path: '/people/import-roles',
-    text: { zh: '按同一 EXCEL 文件的“角色”列分配角色', en: 'give the roles that the same workbook names' },
+    text: { zh: '按同一文件的“角色”列分配角色', en: 'give the roles that the same file names' },
     query: Type.Object({ format, check }, closed),
-    upload: { type: excelType, limit: 10 << 20 },
+    upload: { type: excelType, csv: true, limit: 10 << 20 },
     run: async ({ registry, principal, query, body }) =>
       imported(await importRoles(registry, principal, body as Buffer, onlyCheck(query.check)), query.format),
   }),

@@ -1,4 +1,5 @@
 /** People and agencies from a file: looked at, shown, taken as a whole, by whose job it is. */
+import iconv from 'iconv-lite'
 import t from 'tap'
 import { workbook } from '../support/workbook.ts'
 import { noBrowser } from '../support/browser.ts'
@@ -40,7 +41,11 @@ t.test('people from a file, their roles by another administrator', { skip: noBro
   t.same(await people(), [{ login: 'new.one' }, { login: 'new.two' }])
   t.equal(await system.page.locator('main section code.link').count(), 2, 'their links')
   t.same(await barriers(system.page), [], 'taken')
-  await choose(system, rows)
+  // The same from CSV, as a spreadsheet of a Chinese office saves it.
+  const csv = iconv.encode(rows.map((cells) => cells.join(',')).join('\r\n'), 'gb18030')
+  const sent = system.page.waitForRequest((request) => request.method() === 'POST')
+  await system.page.setInputFiles('main input[type=file]', { name: '人员.csv', mimeType: 'application/vnd.ms-excel', buffer: csv })
+  t.equal((await sent).headers()['content-type'], 'text/csv')
   await system.page.waitForSelector('main section:has-text("无需导入")')
   t.same(system.complaints.filter((line) => !/422/.test(line)), []) // prettier-ignore
 

@@ -17,10 +17,6 @@ export interface RawRow {
   wrong?: { zh: string; en: string }
 }
 
-/** Characters of a row in a text file. */
-export const longestRow = 1 << 20
-export const tooLong = { zh: `超过 ${longestRow} 个字符`, en: `it is longer than ${longestRow} characters` }
-
 /** Of a file of changes: the column that says what becomes of a row. */
 export const opHeader = 'qz_op'
 const opLabel = '操作'

@@ -1,6 +1,6 @@
+import { CsvParser, unclosed } from '../../../protocol/csv.ts'
 import { headerWithin } from '../../../protocol/excel/table.ts'
 import type { SourceTable } from '../../database.ts'
-import { CsvParser, unclosed } from './csv.ts'
 import { lineName, wholeFile, type Refuse } from './file-fault.ts'
 import { HeaderNames, knownHeaders, type RawRow } from './header.ts'
 import { tableRows } from './table-rows.ts'

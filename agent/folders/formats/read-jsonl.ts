@@ -1,7 +1,8 @@
 import type { SourceTable } from '../../database.ts'
+import { longestRow, tooLong } from '../../../protocol/csv.ts'
 import { told } from '../../../protocol/told.ts'
 import { lineName, type Refuse } from './file-fault.ts'
-import { HeaderNames, isOperation, longestRow, noOperations, tooLong, type Meaning } from './header.ts'
+import { HeaderNames, isOperation, noOperations, type Meaning } from './header.ts'
 import { rowFault, RowReader, unreadRow, type FileCells } from './row-reader.ts'
 import type { FileRow } from './file-row.ts'
 

@@ -58,7 +58,9 @@ export function addressOf(name: string, { at = {}, query = {} }: Asked = {}): st
 /** Throws Problem. */
 export async function call<T = any>(name: string, asked: Asked = {}): Promise<T> {
   const { method, upload } = operations[name]!
-  return send<T>(method, addressOf(name, asked), asked, upload)
+  // Browsers call CSV by other names, too.
+  const type = asked.body instanceof File && /\.csv$/i.test(asked.body.name) ? 'text/csv' : upload
+  return send<T>(method, addressOf(name, asked), asked, type)
 }
 
 export async function send<T>(

@@ -2,8 +2,8 @@ import { QianzhiError } from '../../../protocol/errors.ts'
 import { inLanguage, type LocalizedText } from '../../../protocol/localized.ts'
 import { checkIdentifier } from '../../../protocol/identifiers.ts'
 import type { Principal } from '../../access/principal.ts'
+import { readWorkbookOrCsv } from '../../../protocol/excel/csv.ts'
 import { refuseFaults } from '../../../protocol/excel/faults.ts'
-import { readWorkbook } from '../../../protocol/excel/read.ts'
 import { readTable, type TableColumn, type TableRow } from '../../../protocol/excel/table.ts'
 import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import type { Query } from '../../store/store.ts'
@@ -100,7 +100,7 @@ function lineOf({ number: row }: Row, before: AgencyRecord | undefined, after: A
 
 async function readRows(file: Buffer): Promise<{ rows: Row[]; faults: QianzhiError[] }> {
   const faults: QianzhiError[] = []
-  const workbook = await readWorkbook(file, { limits: { rows: 20_000 } })
+  const workbook = await readWorkbookOrCsv(file, { rows: 20_000 })
   try {
     const rows = await Array.fromAsync(readTable(workbook, columns, { onFault: (fault) => faults.push(fault) }))
     return { rows, faults }

@@ -4,8 +4,8 @@ import { activationLink } from './invitations.ts'
 import { isLogin, loginRule } from '../../access/login.ts'
 import type { Principal } from '../../access/principal.ts'
 import type { AccessRules } from '../../access/settings.ts'
+import { readWorkbookOrCsv } from '../../../protocol/excel/csv.ts'
 import { refuseFaults } from '../../../protocol/excel/faults.ts'
-import { readWorkbook } from '../../../protocol/excel/read.ts'
 import { readTable, type TableColumn, type TableRow } from '../../../protocol/excel/table.ts'
 import { writeWorkbook } from '../../../protocol/excel/write.ts'
 import type { Query } from '../../store/store.ts'
@@ -168,7 +168,7 @@ export async function importRoles(registry: Registry, principal: Principal, file
 
 async function readRows(file: Buffer): Promise<{ rows: Row[]; faults: QianzhiError[] }> {
   const faults: QianzhiError[] = []
-  const workbook = await readWorkbook(file, { limits: { rows: 20_000 } })
+  const workbook = await readWorkbookOrCsv(file, { rows: 20_000 })
   try {
     const rows = await Array.fromAsync(readTable(workbook, columns, { onFault: (fault) => faults.push(fault) }))
     return { rows, faults }

@@ -1,5 +1,5 @@
 /** The calendar of working days: which years are known and from where, which are wanted, and what the office puts of them. */
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Alert, Button, Table } from 'antd'
 import { useState } from 'react'
 import { call } from '../api.ts'
@@ -31,7 +31,6 @@ const froms: Readonly<Record<Year['from'], Text>> = {
 export default function CalendarsPage() {
   const { say } = useWords()
   const { can } = useSession()
-  const client = useQueryClient()
   const [editing, setEditing] = useState<Partial<Year>>()
   const { data, error, refetch } = useQuery({
     queryKey: ['calendars'],
@@ -67,7 +66,7 @@ export default function CalendarsPage() {
       {may && (
         <p className="actions">
           <Button type="primary" onClick={() => setEditing({ year: next })}>
-            {say(t(`填报 ${next} 年`, `Put ${next}`))}
+            {say(t(`填报 ${next} 年`, `Enter ${next}`))}
           </Button>
         </p>
       )}
@@ -104,21 +103,11 @@ export default function CalendarsPage() {
         <ActionDialog
           name="calendar.put"
           initial={{ ...editing, holidays: editing.holidays ?? [], workdays: editing.workdays ?? [] }}
-          note={
-            <p className="muted">
-              {say(
-                t(
-                  '日期写作 2027-02-20；连续几天写作 2027-01-01/2027-01-03。可一次粘贴多个，以空格或逗号分隔。',
-                  'A day is 2027-02-20, some in a row are 2027-01-01/2027-01-03. Several can be pasted, with spaces or commas between.',
-                ),
-              )}
-            </p>
-          }
+          hint={t(
+            '日期写作 2027-02-20；连续几天写作 2027-01-01/2027-01-03。可一次粘贴多个，以空格或逗号分隔。',
+            'A day is 2027-02-20, some in a row are 2027-01-01/2027-01-03. Several can be pasted, with spaces or commas between.',
+          )}
           close={() => setEditing(undefined)}
-          done={() => {
-            setEditing(undefined)
-            void client.invalidateQueries()
-          }}
         />
       )}
     </>

@@ -1,5 +1,5 @@
 /** The classes of information resources 信息资源分类: those of the national guide, and what the office adds below them. */
-import { useQuery, useQueryClient } from '@tanstack/react-query'
+import { useQuery } from '@tanstack/react-query'
 import { Button, Input, Table } from 'antd'
 import { useDeferredValue, useState } from 'react'
 import { Link } from 'react-router'
@@ -20,7 +20,6 @@ interface Class {
 export default function ClassificationsPage() {
   const { say } = useWords()
   const { can } = useSession()
-  const client = useQueryClient()
   const [adding, setAdding] = useState<string>()
   const [typed, setTyped] = useState('')
   const text = useDeferredValue(typed.trim().toLowerCase())
@@ -39,7 +38,7 @@ export default function ClassificationsPage() {
       <div className="filters">
         <Input
           aria-label={say(t('包含', 'contains'))}
-          placeholder={say(t('编码或名称', 'code or name'))}
+          placeholder={say(t('代码或名称', 'code or name'))}
           allowClear
           style={{ width: 240 }}
           value={typed}
@@ -61,7 +60,7 @@ export default function ClassificationsPage() {
         pagination={shown.length > 100 ? { pageSize: 100, size: 'small', showSizeChanger: false } : false}
         columns={[
           {
-            title: say(t('编码', 'code')),
+            title: say(t('代码', 'code')),
             render: (_, { code }) => <Link to={`/catalog?classification=${encodeURIComponent(code)}`}>{code}</Link>,
           },
           { title: say(t('名称', 'name')), render: (_, one) => say(one) },
@@ -89,21 +88,11 @@ export default function ClassificationsPage() {
         <ActionDialog
           name="classification.add"
           initial={{ code: adding }}
-          note={
-            <p className="muted">
-              {say(
-                t(
-                  '编码以上级的编码开头：类 1 位，项 2 位，目 3 位，细目至多 6 位。增加后不能删除。',
-                  'A code begins with the one above it: class 1 digit, item 2, sub-item 3, detail up to 6. It cannot be removed.',
-                ),
-              )}
-            </p>
-          }
+          hint={t(
+            '代码以上级的代码开头：类 1 位，项 2 位，目 3 位，细目至多 6 位。增加后不能删除。',
+            'A code begins with the one above it: class 1 digit, item 2, sub-item 3, detail up to 6. It cannot be removed.',
+          )}
           close={() => setAdding(undefined)}
-          done={() => {
-            setAdding(undefined)
-            void client.invalidateQueries()
-          }}
         />
       )}
     </>

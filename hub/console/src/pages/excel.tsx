@@ -5,6 +5,7 @@ import { Link, useParams } from 'react-router'
 import { addressOf, call } from '../api.ts'
 import { comma } from '../fields.ts'
 import type { Text } from '../meta.ts'
+import { FileInput } from '../parts/file-input.tsx'
 import { Failed } from '../parts/outcome.tsx'
 import { t, timeText, useWords } from '../words.tsx'
 
@@ -77,20 +78,11 @@ export default function ExcelPage() {
           <a href={addressOf('excel.template', { at: { id }, query: { language } })}>{say(t('下载模板', 'Download the template'))}</a>
         </li>
         <li>
-          <label className="file">
-            {say(t('上传填好的文件，先检查，不写入：', 'Upload it filled in: it is checked, nothing is taken yet:'))}{' '}
-            <span className="press" aria-hidden="true">
-              {say(t('选择文件', 'Choose a file'))}
-            </span>
-            <input
-              type="file"
-              accept=".xlsx"
-              onChange={({ target }) => {
-                if (target.files?.[0]) void upload(target.files[0])
-                target.value = ''
-              }}
-            />
-          </label>
+          <FileInput
+            label={say(t('上传填好的文件，先检查，不写入：', 'Upload it filled in: it is checked, nothing is taken yet:'))}
+            accept=".xlsx"
+            take={(file) => void upload(file)}
+          />
         </li>
         <li>{say(t('看检查结果：每处问题写明在哪些行', 'Look at what the check found: each fault says in which rows'))}</li>
         <li>{say(t('确认导入：写明新增、修改和删除各几行', 'Confirm that it is taken: so many rows are added, changed, deleted'))}</li>

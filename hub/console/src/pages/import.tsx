@@ -1,4 +1,4 @@
-/** People or agencies from a workbook: looked at first, shown what would change, then taken as a whole. */
+/** People or agencies from a workbook or CSV: looked at first, shown what would change, then taken as a whole. */
 import { useQueryClient } from '@tanstack/react-query'
 import { Alert, Button, Modal, Table } from 'antd'
 import { useState } from 'react'
@@ -6,6 +6,7 @@ import { Link } from 'react-router'
 import { addressOf, call, Problem } from '../api.ts'
 import { nameOf, valueText } from '../fields.ts'
 import { verbOf, type Text } from '../meta.ts'
+import { FileInput } from '../parts/file-input.tsx'
 import { Failed } from '../parts/outcome.tsx'
 import { StateWord } from '../parts/value.tsx'
 import { places } from '../places.ts'
@@ -94,11 +95,22 @@ export default function ImportPage({ path }: { path: 'people' | 'agencies' }) {
             <a href={addressOf(templates[path])} download>
               {say(t('下载模板', 'Download the template'))}
             </a>
+            {say(
+              t(
+                '，填好后可存为 Excel（.xlsx）或 CSV（UTF-8、GB18030 均可）',
+                ' and fill it in; save it as Excel (.xlsx) or CSV (UTF-8 or GB18030)',
+              ),
+            )}
           </li>
         )}
         {may.map((operation) => (
           <li key={operation}>
-            <FileInput label={say(verbOf(operation))} disabled={busy} take={(file) => void look(operation, file)} />
+            <FileInput
+              label={say(verbOf(operation)) + say(t('：先检查，不写入', ': it is checked, nothing is taken yet'))}
+              accept=".xlsx,.csv"
+              disabled={busy}
+              take={(file) => void look(operation, file)}
+            />
           </li>
         ))}
         <li>
@@ -152,34 +164,6 @@ export default function ImportPage({ path }: { path: 'people' | 'agencies' }) {
         </section>
       )}
     </>
-  )
-}
-
-interface FileProps {
-  label: string
-  disabled: boolean
-  take: (file: File) => void
-}
-
-function FileInput({ label, disabled, take }: FileProps) {
-  const { say } = useWords()
-  return (
-    <label className="file">
-      {label}
-      {say(t('：先检查，不写入', ': it is checked, nothing is taken yet'))}{' '}
-      <span className="press" aria-hidden="true">
-        {say(t('选择文件', 'Choose a file'))}
-      </span>
-      <input
-        type="file"
-        accept=".xlsx"
-        disabled={disabled}
-        onChange={({ target }) => {
-          if (target.files?.[0]) take(target.files[0])
-          target.value = ''
-        }}
-      />
-    </label>
   )
 }
 

@@ -163,18 +163,7 @@ export default function ListPage({ place, children }: { place: Place; children?:
           ]}
         />
       )}
-      {acting && (
-        <ActionDialog
-          name={acting.name}
-          at={{ id: acting.id }}
-          title={acting.id}
-          close={() => setActing(undefined)}
-          done={() => {
-            setActing(undefined)
-            void refetch()
-          }}
-        />
-      )}
+      {acting && <ActionDialog name={acting.name} at={{ id: acting.id }} title={acting.id} close={() => setActing(undefined)} />}
       {hasNextPage && (
         <p>
           <Button loading={isFetchingNextPage} onClick={() => void fetchNextPage()}>

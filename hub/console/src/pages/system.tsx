@@ -54,16 +54,7 @@ export default function SystemPage() {
           </Button>
         </p>
       )}
-      {confirming && (
-        <ActionDialog
-          name="clock.confirm"
-          close={() => setConfirming(false)}
-          done={() => {
-            setConfirming(false)
-            void refetch()
-          }}
-        />
-      )}
+      {confirming && <ActionDialog name="clock.confirm" close={() => setConfirming(false)} />}
       {data.problems.length > 0 && <Problems problems={data.problems} />}
       {data.paused.length > 0 && (
         <>

@@ -1,7 +1,8 @@
+import { useQueryClient } from '@tanstack/react-query'
 import { App, Form, Modal } from 'antd'
 import { useState, type ReactNode } from 'react'
 import { call } from '../api.ts'
-import { operations, verbOf, type Field } from '../meta.ts'
+import { operations, verbOf, type Field, type Text } from '../meta.ts'
 import { t, useWords } from '../words.tsx'
 import { FieldInputs, filledIn, type Choice } from './fields-form.tsx'
 import { Failed } from './outcome.tsx'
@@ -24,14 +25,18 @@ interface Asked {
   fixed?: Record<string, unknown>
   /** What is to be known before it is done, such as whom it touches. */
   note?: ReactNode
+  /** How it is filled in. */
+  hint?: Text
   close: () => void
-  done: (answer: any) => void
+  /** Where it is not given, the dialog closes and what is shown is asked anew. */
+  done?: (answer: any) => void
 }
 
 /** Asks for what comes with an operation, and does it: nothing happens before the second step. */
-export function ActionDialog({ name, at = {}, title, seen, choices = {}, initial = {}, fixed = {}, note, close, done }: Asked) {
+export function ActionDialog({ name, at = {}, title, seen, choices = {}, initial = {}, fixed = {}, note, hint, close, done }: Asked) {
   const { say } = useWords()
   const { message } = App.useApp()
+  const client = useQueryClient()
   const [form] = Form.useForm<Record<string, unknown>>()
   const [error, setError] = useState<unknown>()
   const [busy, setBusy] = useState(false)
@@ -42,7 +47,9 @@ export function ActionDialog({ name, at = {}, title, seen, choices = {}, initial
     try {
       const answer = await call(name, { at, seen, body: { ...(fields.some(isMasks) && { masks: {} }), ...filledIn(values), ...fixed } })
       void message.success(say(t('已办理', 'Done')))
-      done(answer)
+      if (done) return done(answer)
+      close()
+      await client.invalidateQueries()
     } catch (problem) {
       setError(problem)
       setBusy(false)
@@ -66,6 +73,7 @@ export function ActionDialog({ name, at = {}, title, seen, choices = {}, initial
       destroyOnHidden
     >
       {note}
+      {hint && <p className="muted">{say(hint)}</p>}
       {error !== undefined && <Failed error={error} />}
       <Form form={form} layout="vertical" initialValues={initial} onFinish={(values) => void submit(values)}>
         <FieldInputs fields={fields} choices={choices} />

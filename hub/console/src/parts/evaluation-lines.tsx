@@ -101,10 +101,6 @@ export default function EvaluationLines({ id, state, revision, lines }: LinesPro
           fixed={{ agency: advised.agency }}
           initial={{ advice: advised.advice ?? '' }}
           close={() => setAdvised(undefined)}
-          done={() => {
-            setAdvised(undefined)
-            void client.invalidateQueries()
-          }}
         />
       )}
     </>

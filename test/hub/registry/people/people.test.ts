@@ -1,3 +1,4 @@
+import iconv from 'iconv-lite'
 import t from 'tap'
 import { makeAccess } from '../../../../hub/access/access.ts'
 import { inviteFirst } from '../../../../hub/registry/people/invitations.ts'
@@ -5,7 +6,7 @@ import type { Role } from '../../../../hub/records/roles.ts'
 import { defaultAccess } from '../../../../hub/access/settings.ts'
 import { readWorkbook } from '../../../../protocol/excel/read.ts'
 import { writeWorkbook } from '../../../../protocol/excel/write.ts'
-import { excelType } from '../../../../hub/operations/operation.ts'
+import { csvType, excelType } from '../../../../hub/operations/operation.ts'
 import { openCity, person, type Caller, type City } from '../../city.ts'
 import { refusal } from '../../office.ts'
 import { generateSigningKey } from '../../../../protocol/signature.ts'
@@ -297,6 +298,44 @@ async function cells(bytes: Buffer): Promise<(string | null)[][]> {
   workbook.close()
   return rows
 }
+
+t.test('people from CSV: UTF-8 with and without a mark, GB18030; what is wrong is said by line', async (t) => {
+  const city = await town(t)
+  const system = city.as('city', 'system-admin')
+  const check = (bytes: Buffer) => system.upload('/people/import?format=json&check=true', csvType, bytes)
+  const lines = ['人员名单', '单位代码,登录名,姓名,电话,角色', 'civil,wang.wu,"王,五",0769-1,"登记员、使用员"', ',,,,', 'water,zhao.liu,赵黄凘,,'] // prettier-ignore
+  const text = lines.join('\r\n')
+  const expected = [
+    { row: 3, agency: 'civil', login: 'wang.wu', name: '王,五', outcome: 'created' },
+    { row: 5, agency: 'water', login: 'zhao.liu', name: '赵黄凘', outcome: 'created' },
+  ]
+  for (const [name, bytes] of [
+    ['UTF-8', Buffer.from(text)],
+    ['UTF-8 with a mark', Buffer.from(`\ufeff${text}`)],
+    ['GB18030', iconv.encode(text, 'gb18030')],
+    ['tabs', Buffer.from(text.replaceAll(',', '\t').replace('王\t五', '王,五'))],
+  ] as const)
+    t.match((await check(bytes)).body.items, expected, name)
+  t.match(
+    (await system.upload('/people/import?format=json', excelType, Buffer.from(text))).body.items,
+    expected,
+    'by its bytes, not its name',
+  )
+
+  const refused = async (bytes: Buffer, ...told: RegExp[]) => {
+    const { status, body } = await check(bytes)
+    t.match({ status, body }, { status: 422, body: { code: 'QZ-EXCEL' } })
+    for (const zh of told) t.match(body.detail.zh, zh)
+  }
+  const head = '单位代码,登录名,姓名'
+  await refused(Buffer.from(`${head}\nnowhere,a.b,甲\ncivil,,乙`), /CSV!A2: 没有在用的单位 nowhere/, /CSV!B3: 必填/)
+  await refused(Buffer.from(`${head}\ncivil,a.b,"甲"乙\ncivil,c.d,"丙"丁`), /CSV!2: 引号之后还有内容[^]*CSV!3/)
+  const broken = Buffer.concat([Buffer.from(`${head}\ncivil,a.b,甲\ncivil,c.d,`), Buffer.from([0xff, 0xfe, 0x0a])])
+  await refused(broken, /CSV!3.*既不是 UTF-8 也不是 GB18030/)
+  await refused(Buffer.from(`\ufeff${head}\n`, 'utf16le'), /既不是 Excel 文件.*也不是 CSV/)
+  await refused(Buffer.from('姓名\n甲'), /缺少列/)
+  await refused(Buffer.from(`${head}\n${'civil,a.b,甲\n'.repeat(20_001)}`), /超过 20000 行/)
+})
 
 t.test('people from Excel', async (t) => {
   const city = await town(t)

@@ -1,9 +1,21 @@
 /** Comma-separated values (RFC 4180), with any separator and line end. */
-import { longestRow, tooLong, type RawRow } from './header.ts'
+import type { LocalizedText } from './localized.ts'
+
+/** A row as it stands in the text. */
+export interface CsvRow {
+  /** The line on which it begins, from 1. */
+  number: number
+  cells: readonly string[]
+  /** Why its cells cannot be told. */
+  wrong?: LocalizedText
+}
 
 const [quote, lineFeed, carriageReturn] = [0x22, 0x0a, 0x0d]
 
 const byteOrderMark = 0xfeff
+/** Characters of a row in a text file. */
+export const longestRow = 1 << 20
+export const tooLong = { zh: `超过 ${longestRow} 个字符`, en: `it is longer than ${longestRow} characters` }
 const joined = {
   zh: '行首有字节顺序标记：多个文件被拼接在一起',
   en: 'it begins with a byte order mark: files were put together',
@@ -36,9 +48,9 @@ export class CsvParser {
   }
 
   /** The rows that are complete with this piece; the rest is held until more comes. `last`: nothing more does. */
-  parse(piece: string, last = false): RawRow[] {
+  parse(piece: string, last = false): CsvRow[] {
     const text = this.#held + piece
-    const rows: RawRow[] = []
+    const rows: CsvRow[] = []
     let at = this.#dropping ? this.#drop(text) : 0
     // Without a line's end no row ends: a long one is not parsed again with each piece.
     if (last || piece.includes('\n') || piece.includes('\r')) at = this.#parseRows(text, at, last, rows)
@@ -53,7 +65,7 @@ export class CsvParser {
   }
 
   /** @returns where the first row begins that may not be all there. */
-  #parseRows(text: string, start: number, last: boolean, rows: RawRow[]): number {
+  #parseRows(text: string, start: number, last: boolean, rows: CsvRow[]): number {
     let at = start
     while (at < text.length) {
       const row = this.#row(text, at, last)
@@ -76,9 +88,9 @@ export class CsvParser {
   }
 
   /** The row that begins here; undefined where it may not be all there. */
-  #row(text: string, start: number, last: boolean): RawRow | undefined {
+  #row(text: string, start: number, last: boolean): CsvRow | undefined {
     const cells: string[] = []
-    const row: RawRow = { number: this.#line, cells }
+    const row: CsvRow = { number: this.#line, cells }
     this.#lines = 1
     this.#open = false
     for (let at = start; ;) {
@@ -131,14 +143,14 @@ export class CsvParser {
     return true
   }
 
-  #garbled(text: string, at: number, { number }: RawRow, last: boolean): RawRow | undefined {
+  #garbled(text: string, at: number, { number }: CsvRow, last: boolean): CsvRow | undefined {
     const end = text.indexOf('\n', at)
     if (end < 0 && !last) return undefined
     this.#next = end < 0 ? text.length : end + 1
     return { number, cells: [], wrong: { zh: '引号之后还有内容', en: 'text follows a closing quote' } }
   }
 
-  #unclosed(text: string, { number }: RawRow): RawRow {
+  #unclosed(text: string, { number }: CsvRow): CsvRow {
     this.#next = text.length
     return { number, cells: [], wrong: unclosed }
   }

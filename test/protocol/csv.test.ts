@@ -2,10 +2,9 @@
 import { parse } from 'csv-parse/sync'
 import fc from 'fast-check'
 import t from 'tap'
-import { CsvParser } from '../../../../agent/folders/formats/csv.ts'
-import type { RawRow } from '../../../../agent/folders/formats/header.ts'
+import { CsvParser, type CsvRow } from '../../protocol/csv.ts'
 
-function parsed(pieces: readonly string[]): RawRow[] {
+function parsed(pieces: readonly string[]): CsvRow[] {
   const parser = new CsvParser(',')
   return [...pieces.flatMap((piece) => parser.parse(piece)), ...parser.parse('', true)]
 }
