@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { QianzhiError, reasonOf } from '../../../protocol/errors.ts'
 import type { ChainPosition } from '../../../protocol/position.ts'
 import { quoteName, quoteText } from './sql.ts'
+import { LogFilled } from '../bookkeeping/log-filled.ts'
 import { StreamBook, takenFrom, type Queue } from '../bookkeeping/stream-book.ts'
 import { chunks } from '../bookkeeping/statement.ts'
 import { bookSession, dialect } from './books.ts'
@@ -32,12 +33,12 @@ export class MysqlCapture implements Capture {
   readonly #session: Session
   readonly #sources: readonly SourceTable[]
   readonly #book: StreamBook
+  readonly #log: LogFilled<LogReader>
   readonly #plans = new Map<SourceTable, Plan>()
   /** Resources whose queues are known to be there: a source that is not set up must not blind the others. */
   #queues: Set<string> | undefined
   readonly #ceilings = new Map<string, number>()
   #lockedUntil = 0
-  #log: LogReader | undefined
   /** All that fills the queues wakes the agent. */
   readonly #woken: boolean
   #wake: (() => void) | undefined
@@ -48,7 +49,7 @@ export class MysqlCapture implements Capture {
     const { usual } = lockWaitSeconds
     await session.run(`set session lock_wait_timeout = ${usual}, innodb_lock_wait_timeout = ${usual}`)
     const capture = new MysqlCapture(options, session, sources)
-    await capture.#openLog()
+    await capture.#log.open()
     return capture
   }
 
@@ -57,16 +58,11 @@ export class MysqlCapture implements Capture {
     this.#session = session
     this.#sources = sources
     this.#book = new StreamBook(bookSession(session), dialect)
+    this.#log = new LogFilled(
+      () => openLog(options, session, sources, () => this.#wakeUp()),
+      async (reader) => reader.caughtUp(await logStatus(session)),
+    )
     this.#woken = sources.length > 0 && sources.every(({ capture }) => capture === 'log')
-  }
-
-  async #openLog(): Promise<void> {
-    await this.#log?.close()
-    this.#log = undefined
-    this.#log = await openLog(this.#options, this.#session, this.#sources, () => {
-      this.#wasWoken = true
-      this.#wake?.()
-    })
   }
 
   async state(source: SourceTable): Promise<StreamState> {
@@ -76,26 +72,19 @@ export class MysqlCapture implements Capture {
     return state
   }
 
-  triggerFingerprint(source: SourceTable): Promise<string> {
-    return this.#work(source, () => this.#coverage(source))
+  async triggerFingerprint(source: SourceTable): Promise<string> {
+    const coverage = await this.#work(source, () => this.#log.coverage(source, () => this.#coverage(source)))
+    if (coverage === undefined) throw notSetUp(source, { zh: '日志未在读取', en: 'its log is not read' })
+    return coverage
   }
 
   async #coverage(source: SourceTable): Promise<string> {
-    const coverage = await this.#coverageNow(source)
-    if (source.capture !== 'log' || this.#log?.reads(source)) return coverage
-    // It was set up under this capture, or the reading has ended.
-    await this.#openLog()
-    if (!this.#log?.reads(source)) throw notSetUp(source, { zh: '日志未在读取', en: 'its log is not read' })
-    return this.#coverageNow(source)
-  }
-
-  async #coverageNow(source: SourceTable): Promise<string> {
     const known = this.#plans.get(source)?.catalog.shape
     const plan = await readPlan(this.#session, source)
     this.#plans.set(source, plan)
     const coverage = await coverageOf(this.#session, plan)
     // Changed without a word in the log.
-    if (known !== undefined && known !== plan.catalog.shape) await this.#log?.lookAgain()
+    if (known !== undefined && known !== plan.catalog.shape) await this.#log.reader?.lookAgain()
     this.#queues?.add(source.resource)
     return coverage
   }
@@ -106,19 +95,11 @@ export class MysqlCapture implements Capture {
     this.#plans.set(source, plan)
   }
 
-  async waiting(): Promise<Set<string>> {
-    const before = this.#log?.written
-    const waiting = await this.#waiting()
-    if (waiting.size === this.#sources.length) return waiting
-    return (await this.#readSince(before)) ? this.#waiting() : waiting
-  }
-
-  /** Whether the log brought something since `before`, now that it is read to where it ends: what was committed stands there. */
-  async #readSince(before: number | undefined): Promise<boolean> {
-    const log = this.#log
-    if (!log) return false
-    await log.caughtUp(await logStatus(this.#session))
-    return log.written !== before
+  waiting(): Promise<Set<string>> {
+    return this.#log.ask(
+      () => this.#waiting(),
+      ({ size }) => size === this.#sources.length,
+    )
   }
 
   async #waiting(): Promise<Set<string>> {
@@ -143,11 +124,11 @@ export class MysqlCapture implements Capture {
     return new Set(this.#sources.map(({ resource }) => resource).filter((resource) => there.has(queueName(resource))))
   }
 
-  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
-    const before = this.#log?.written
-    const taken = await this.#take(source, maxKeys, inFlight)
-    if (taken.keys.length >= maxKeys || !(await this.#readSince(before))) return taken
-    return this.#take(source, maxKeys, inFlight)
+  take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    return this.#log.ask(
+      () => this.#take(source, maxKeys, inFlight),
+      ({ keys }) => keys.length >= maxKeys,
+    )
   }
 
   async #take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
@@ -300,7 +281,7 @@ export class MysqlCapture implements Capture {
   /** MySQL cannot wake a client: the queues are looked at by the pace, half as often when nothing came lately. Who reads the log can. */
   async idle(busy: boolean, signal: AbortSignal): Promise<void> {
     const pace = busy ? this.#options.pace : 2 * this.#options.pace
-    if (!this.#log) return sleep(pace, undefined, { signal }).catch(() => {})
+    if (!this.#log.reader) return sleep(pace, undefined, { signal }).catch(() => {})
     if (this.#wasWoken || signal.aborted) {
       this.#wasWoken = false
       return
@@ -311,6 +292,11 @@ export class MysqlCapture implements Capture {
     await sleep(milliseconds, undefined, { signal: AbortSignal.any([signal, woken.signal]) }).catch(() => {})
     this.#wake = undefined
     this.#wasWoken = false
+  }
+
+  #wakeUp(): void {
+    this.#wasWoken = true
+    this.#wake?.()
   }
 
   #rows(source: SourceTable, sql: string): Promise<RawValue[][]> {
@@ -326,7 +312,7 @@ export class MysqlCapture implements Capture {
   }
 
   async close(): Promise<void> {
-    await this.#log?.close()
+    await this.#log.close()
     await this.#session.close()
   }
 }

@@ -16,13 +16,14 @@ import type {
   Take,
   TakenBlocks,
 } from '../../database.ts'
+import { LogFilled } from '../bookkeeping/log-filled.ts'
 import { StreamBook, type Queue } from '../bookkeeping/stream-book.ts'
 import { bookSession, dialect, textOf } from './books.ts'
 import { isOfStatement, sqlState, withTable, type Connection } from './connection.ts'
 import { coverageOf } from './trigger-fingerprint.ts'
 import { BlockReader, listEntries } from './block-reader.ts'
-import { fewAtOnce } from './row-queries.ts'
-import { countRows, portableKeys, portableRows, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
+import { fewEntries } from './few-at-once.ts'
+import { countRows, portableKeys, readAfter, readByKeys, readerOf, type Reader } from './rows.ts'
 import { entryKeys, sourceNames } from './setup.ts'
 import { flushedPlace, openLog } from './log/open.ts'
 import type { LogReader } from './log/reader.ts'
@@ -57,18 +58,20 @@ interface Watched {
 export class PostgresCapture implements Capture {
   readonly #connection: Connection
   readonly #sources: readonly SourceTable[]
-  readonly #url: string
   readonly #book: StreamBook
+  readonly #log: LogFilled<LogReader>
   readonly #watched = new Map<SourceTable, Watched>()
   #sleeper!: Sleeper
-  #log: LogReader | undefined
   #waitingQuery: string | undefined
   #lockedUntil = 0
   /** Rows that came with the keys just taken: of one moment with them, so good for the next call alone. */
   #ahead: { keys: readonly Row[]; rows: Row[] } | undefined
 
   private constructor(connection: Connection, sources: readonly SourceTable[], url: string) {
-    this.#url = url
+    this.#log = new LogFilled(
+      () => openLog(connection, url, sources, () => this.#sleeper.wake()),
+      async (reader) => reader.caughtUp(await flushedPlace(connection)),
+    )
     this.#connection = connection
     this.#sources = sources
     this.#book = new StreamBook(bookSession(connection), dialect)
@@ -81,13 +84,8 @@ export class PostgresCapture implements Capture {
     const logged = sources.filter((source) => source.capture === 'log')
     const woken = logged.length > 0 && logged.length === sources.length
     capture.#sleeper = await Sleeper.open(connection, pace, async () => (await capture.waiting()).size > 0, woken)
-    await capture.#openLog()
+    await capture.#log.open()
     return capture
-  }
-
-  async #openLog(): Promise<void> {
-    await this.#log?.close()
-    this.#log = await openLog(this.#connection, this.#url, this.#sources, () => this.#sleeper.wake())
   }
 
   async state(source: SourceTable): Promise<StreamState> {
@@ -99,14 +97,9 @@ export class PostgresCapture implements Capture {
   async triggerFingerprint(source: SourceTable): Promise<string> {
     // What was altered is read anew.
     this.#watched.delete(source)
-    const coverage = await this.#work(source, () => coverageOf(this.#connection, source))
-    if (source.capture !== 'log') return coverage
-    await this.#log?.caughtUp(0n)
-    if (this.#log?.reads(source)) return coverage
-    // It was set up under this capture.
-    await this.#openLog()
-    if (!this.#log?.reads(source)) throw notSetUp(source, { zh: '缺少复制槽', en: 'its replication slot is missing' })
-    return this.#work(source, () => coverageOf(this.#connection, source))
+    const coverage = await this.#log.coverage(source, () => this.#work(source, () => coverageOf(this.#connection, source)))
+    if (coverage === undefined) throw notSetUp(source, { zh: '缺少复制槽', en: 'its replication slot is missing' })
+    return coverage
   }
 
   async checkTable(source: SourceTable): Promise<void> {
@@ -118,19 +111,11 @@ export class PostgresCapture implements Capture {
     return this.#watched.get(source)?.inherited ?? false
   }
 
-  async waiting(): Promise<Set<string>> {
-    const before = this.#log?.written
-    const waiting = await this.#waiting()
-    if (waiting.size === this.#sources.length) return waiting
-    return (await this.#readSince(before)) ? this.#waiting() : waiting
-  }
-
-  /** Whether the log brought something since `before`, now that it is read as far as it is flushed: what was committed stands there. */
-  async #readSince(before: number | undefined): Promise<boolean> {
-    const log = this.#log
-    if (!log) return false
-    await log.caughtUp(await flushedPlace(this.#connection))
-    return log.written !== before
+  waiting(): Promise<Set<string>> {
+    return this.#log.ask(
+      () => this.#waiting(),
+      ({ size }) => size === this.#sources.length,
+    )
   }
 
   async #waiting(): Promise<Set<string>> {
@@ -151,11 +136,11 @@ export class PostgresCapture implements Capture {
     return new Set(this.#sources.map(({ resource }) => resource))
   }
 
-  async take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
-    const before = this.#log?.written
-    const taken = await this.#take(source, maxKeys, inFlight)
-    if (taken.keys.length >= maxKeys || !(await this.#readSince(before))) return taken
-    return this.#take(source, maxKeys, inFlight)
+  take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
+    return this.#log.ask(
+      () => this.#take(source, maxKeys, inFlight),
+      ({ keys }) => keys.length >= maxKeys,
+    )
   }
 
   async #take(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<Take> {
@@ -203,24 +188,9 @@ export class PostgresCapture implements Capture {
       if (!isOfStatement(error)) throw error
       return undefined
     }
-    const entries = [...new Set(found.map(([id]) => id!))]
-    if (entries.length === fewAtOnce.entries || found.some(([, , keys]) => Number(keys) > fewAtOnce.keys)) return undefined
-    const keys = new Map<string, Row>()
-    const marked = found.some(([, cause]) => cause !== null)
-    const own = found.filter(([, cause]) => cause === null)
-    const width = 3 + reader.keys.length
-    portableKeys(
-      reader,
-      reader.keys.map((_, i) => own.map((line) => line[3 + i]!)),
-      keys,
-    )
-    const rows = new Map(own.map((line) => [line.slice(3, width).join('\0'), line.slice(width)]))
-    const read = rows.size === keys.size ? portableRows(reader, [...rows.values()]) : { rows: [], faults: [] }
-    const taken = [...keys.values()]
-    const wholly =
-      read.rows.length === keys.size && taken.every((key, i) => reader.keys.every(({ place }, k) => read.rows[i]![place] === key[k]))
-    if (wholly) this.#ahead = { keys: taken, rows: read.rows }
-    return { entries, keys: taken, marked }
+    const few = fewEntries(reader, found)
+    if (few?.rows) this.#ahead = { keys: few.take.keys, rows: few.rows }
+    return few?.take
   }
 
   async takeBlocks(source: SourceTable, maxKeys: number, inFlight: ReadonlySet<string>): Promise<TakenBlocks | undefined> {
@@ -229,10 +199,10 @@ export class PostgresCapture implements Capture {
     if (!watched.many || !blocks?.pays()) return undefined
     const limit = Math.ceil(maxKeys / watched.keysPerEntry)
     const { queue } = sourceNames(source.resource)
-    const list = () => this.#work(source, () => listEntries(this.#connection, queue, limit, inFlight))
-    const before = this.#log?.written
-    let listed = await list()
-    if (listed.keys < maxKeys && (await this.#readSince(before))) listed = await list()
+    const listed = await this.#log.ask(
+      () => this.#work(source, () => listEntries(this.#connection, queue, limit, inFlight)),
+      ({ keys }) => keys >= maxKeys,
+    )
     watched.many = listed.keys >= fewKeys
     // Entries may hold far more keys than the last ones did: the other way finds out how many are to be asked for.
     if (!watched.many || listed.marked || listed.keys > 2 * maxKeys) return undefined
@@ -347,14 +317,13 @@ export class PostgresCapture implements Capture {
   }
 
   async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
-    await this.#readSince(undefined)
     const { queue } = sourceNames(source.resource)
-    const [row] = await this.#work(source, () =>
+    const size = () =>
       this.#connection.query(
         `select count(*), pg_relation_size('${queue}'), extract(epoch from min(at)) * 1000 from (select at from ${queue} limit $1) q`,
         [bound],
-      ),
-    )
+      )
+    const [row] = await this.#log.ask(() => this.#work(source, size))
     const [entries, bytes, oldest] = row!
     return { entries: Number(entries), bytes: Number(bytes), ...(oldest && { oldest: new Date(Number(oldest)) }) }
   }
@@ -364,7 +333,7 @@ export class PostgresCapture implements Capture {
   }
 
   async close(): Promise<void> {
-    await this.#log?.close()
+    await this.#log.close()
     await this.#connection.close()
   }
 

@@ -136,7 +136,7 @@ export class LogReader {
   }
 
   reads({ resource }: SourceTable): boolean {
-    return this.#feeds.some(({ source }) => source.resource === resource)
+    return this.#lost === undefined && this.#feeds.some(({ source }) => source.resource === resource)
   }
 
   /** Returns when all that stands before `target` in the log is queued. Throws QZ-DB-UNREACHABLE. */
