@@ -3,14 +3,18 @@ import type { Test } from 'tap'
 import { Random } from '../faults/random.ts'
 import { openClient, type Client } from '../support/client.ts'
 import { Exchange, type AgentOptions, type TestAgent } from '../support/exchange.ts'
-import { startMariadb } from '../support/mariadb.ts'
-import { startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
+import { binlogSettings, startMariadb } from '../support/mariadb.ts'
+import { logSettings, startPostgres, type TestDatabaseServer } from '../support/postgres.ts'
 import { startProxy, type Proxy } from '../support/proxy.ts'
 import { account } from '../support/server.ts'
 import { smallDisk, type SmallDisk } from '../support/small-disk.ts'
 import { Application, insert } from './applications.ts'
 import { createRumours, Neighbour, rumours, rumoursOf } from './neighbour.ts'
 import { createTable, resourceOf, tables, type Engine, type Table } from './tables.ts'
+
+/** How the sources' changes are found: `mixed`: chosen for each, and changed now and then. */
+export const captures = ['triggers', 'log', 'mixed'] as const
+export type CaptureChoice = (typeof captures)[number]
 
 /** A table of one engine that the other one's database receives. */
 export interface Pair {
@@ -33,6 +37,8 @@ export interface City {
   urls: Record<'source' | 'target', Record<Engine, string>>
   links: Record<string, Proxy>
   pairs: readonly Pair[]
+  /** Undefined where the sources stay with the capture that they have. Writes the provider's configuration: in force once it was set up and started. */
+  moveSource: ((resource: string) => void) | undefined
   /** By resource. */
   routes: ReadonlyMap<string, string>
   neighbour: Neighbour
@@ -45,17 +51,18 @@ export interface City {
   stop(): Promise<void>
 }
 
-export async function buildCity(seed: number): Promise<City> {
+export async function buildCity(seed: number, capture: CaptureChoice = 'triggers'): Promise<City> {
   const closers: (() => unknown)[] = []
   const stop = async (): Promise<void> => {
     for (const close of closers.toReversed()) await close()
   }
   try {
     const random = new Random(seed)
-    const mysql = await startMariadb()
+    const logged = capture !== 'triggers'
+    const mysql = await startMariadb(logged ? { settings: { ...binlogSettings, 'sync-binlog': '1' } } : {})
     if (!mysql) throw new Error('this soak needs mariadb-server')
     closers.push(() => mysql.stop())
-    const postgres = await startPostgres()
+    const postgres = await startPostgres(logged ? { settings: logSettings } : {})
     closers.push(() => postgres.stop())
     const servers = { postgres, mysql }
     const urls = {
@@ -81,12 +88,25 @@ export async function buildCity(seed: number): Promise<City> {
       mysql: { url: await link(`${end}-mysql`, urls[end].mysql) },
     })
     const pairs = engines.flatMap((from) => tables.map((table) => ({ resource: `${table.name}_${from}`, table, from, to: other[from] })))
-    const provider = await exchange.enrol('provider', {
+    const chosen = () => (capture === 'mixed' ? random.pick(['triggers', 'log'] as const) : capture)
+    const supplied = {
       agency: 'statistics',
       databases: await databases('source'),
-      sources: pairs.map(({ resource, table, from }) => ({ resource, database: from, table: table.name, guard: false })),
+      sources: pairs.map(({ resource, table, from }) => ({
+        resource,
+        database: from,
+        table: table.name,
+        guard: false,
+        capture: chosen(),
+      })),
       hub: { urls: [await link('provider-hub', exchange.url)], poll: 2 },
-    } satisfies AgentOptions)
+    } satisfies AgentOptions
+    const provider = await exchange.enrol('provider', supplied)
+    const moveSource = (resource: string): void => {
+      const source = supplied.sources.find((one) => one.resource === resource)!
+      source.capture = source.capture === 'log' ? 'triggers' : 'log'
+      provider.configure(supplied)
+    }
     for (const { table, from } of pairs) await exchange.publish(resourceOf(table, from, 'statistics'))
     await provider.command('setup')
     const receiver = await exchange.enrol('receiver', {
@@ -111,7 +131,8 @@ export async function buildCity(seed: number): Promise<City> {
     const applications = engines.flatMap((engine) =>
       Array.from({ length: writersOfEach }, (_, i) => new Application(urls.source[engine], i, random.fork())),
     )
-    return { exchange, provider, receiver, servers, urls, links, pairs, routes, neighbour, taken: [], applications, disk, random, stop }
+    const moves = { moveSource: capture === 'mixed' ? moveSource : undefined }
+    return { exchange, provider, receiver, servers, urls, links, pairs, ...moves, routes, neighbour, taken: [], applications, disk, random, stop }
   } catch (error) {
     await stop()
     throw error

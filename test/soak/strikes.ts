@@ -27,6 +27,20 @@ export const strikes: Record<string, Begin> = {
     await program.end('SIGKILL')
     return { name: `kill ${who}`, end: () => revive(city, program) }
   },
+  /** A source moves between triggers and log, without a snapshot. */
+  move: async ({ random, pairs, provider, moveSource }) => {
+    if (!moveSource) return undefined
+    const { resource } = random.pick(pairs)
+    await provider.program.end()
+    moveSource(resource)
+    return {
+      name: `move ${resource}`,
+      async end() {
+        await provider.command('setup', resource)
+        if (!provider.program.running) provider.program.start()
+      },
+    }
+  },
   'kill-database': async (city) => {
     const engine = city.random.pick(['postgres', 'mysql'] as const)
     await city.servers[engine].kill('SIGKILL')
@@ -189,7 +203,7 @@ async function inTarget(url: string, statement: string): Promise<void> {
 }
 
 async function revive(city: City, program: Program): Promise<void> {
-  program.start()
+  if (!program.running) program.start()
   if (program === city.exchange.hub) await city.exchange.ready()
 }
 

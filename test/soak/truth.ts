@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { openClient, type Client } from '../support/client.ts'
 import { until } from '../support/programs.ts'
 import { neverCommitted } from './applications.ts'
-import { buildCity, type City, type Pair } from './city.ts'
+import { buildCity, type CaptureChoice, type City, type Pair } from './city.ts'
 import { rumours } from './neighbour.ts'
 import { compareTables, count, type TableDifference } from './compare.ts'
 import { strikes, type Strike } from './strikes.ts'
@@ -18,6 +18,7 @@ import { strikes, type Strike } from './strikes.ts'
 export interface TruthSoak {
   minutes: number
   seed: number
+  capture: CaptureChoice
   say: (line: string) => void
 }
 
@@ -38,9 +39,9 @@ const patience = 240
 const lookEveryMs = 100
 
 /** @returns the exit code. */
-export async function soakTruth({ minutes, seed, say }: TruthSoak): Promise<number> {
-  say(`${minutes} minutes, seed ${seed}`)
-  const city = await buildCity(seed)
+export async function soakTruth({ minutes, seed, capture, say }: TruthSoak): Promise<number> {
+  say(`${minutes} minutes, seed ${seed}, capture ${capture}`)
+  const city = await buildCity(seed, capture)
   const found: Found = { rounds: 0, faults: {}, differences: [], back: [], taken: city.taken, held: [], quarantined: 0 }
   const ending = Date.now() + minutes * 60_000
   try {
@@ -67,7 +68,7 @@ export async function soakTruth({ minutes, seed, say }: TruthSoak): Promise<numb
       held,
       quarantined,
     }
-    if (!ok) say(`again with: npm run soak -- truth --minutes ${minutes} --seed ${seed}; logs are in ${keepLogs(city, seed)}`)
+    if (!ok) say(`again with: npm run soak -- truth --minutes ${minutes} --capture ${capture} --seed ${seed}; logs are in ${keepLogs(city, seed)}`)
     say(JSON.stringify({ ...told, ...wrong }))
     return ok ? 0 : 1
   } finally {
