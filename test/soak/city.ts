@@ -132,7 +132,23 @@ export async function buildCity(seed: number, capture: CaptureChoice = 'triggers
       Array.from({ length: writersOfEach }, (_, i) => new Application(urls.source[engine], i, random.fork())),
     )
     const moves = { moveSource: capture === 'mixed' ? moveSource : undefined }
-    return { exchange, provider, receiver, servers, urls, links, pairs, ...moves, routes, neighbour, taken: [], applications, disk, random, stop }
+    return {
+      exchange,
+      provider,
+      receiver,
+      servers,
+      urls,
+      links,
+      pairs,
+      ...moves,
+      routes,
+      neighbour,
+      taken: [],
+      applications,
+      disk,
+      random,
+      stop,
+    }
   } catch (error) {
     await stop()
     throw error

@@ -68,7 +68,8 @@ export async function soakTruth({ minutes, seed, capture, say }: TruthSoak): Pro
       held,
       quarantined,
     }
-    if (!ok) say(`again with: npm run soak -- truth --minutes ${minutes} --capture ${capture} --seed ${seed}; logs are in ${keepLogs(city, seed)}`)
+    if (!ok)
+      say(`again with: npm run soak -- truth --minutes ${minutes} --capture ${capture} --seed ${seed}; logs are in ${keepLogs(city, seed)}`)
     say(JSON.stringify({ ...told, ...wrong }))
     return ok ? 0 : 1
   } finally {
