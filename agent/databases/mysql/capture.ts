@@ -269,10 +269,8 @@ export class MysqlCapture implements Capture {
 
   async backlog(source: SourceTable, bound: number): Promise<{ entries: number; bytes: number; oldest?: Date }> {
     const queue = quoteName(queueName(source.resource))
-    const [row] = await this.#rows(
-      source,
-      `select count(*), (select round(unix_timestamp(at) * 1000) from ${queue} order by id limit 1) from (select id from ${queue} order by id limit ${bound}) q`,
-    )
+    const sql = `select count(*), (select round(unix_timestamp(at) * 1000) from ${queue} order by id limit 1) from (select id from ${queue} order by id limit ${bound}) q`
+    const [row] = await this.#log.ask(() => this.#rows(source, sql))
     const entries = Number(row?.[0] ?? 0)
     const oldest = row?.[1]
     return { entries, bytes: entries * entryBytes, ...(oldest ? { oldest: new Date(Number(oldest)) } : {}) }

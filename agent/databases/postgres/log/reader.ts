@@ -33,6 +33,8 @@ const idleBytes = 1n << 20n
 interface Feed {
   source: SourceTable
   queue: string
+  /** Of the table when it was looked at last; empty where it was not there. */
+  oid: string | undefined
   /** As the table is now; undefined where it is not there, or has lost its key. */
   as: { keys: readonly KeyReading[]; insert: string } | undefined
 }
@@ -120,7 +122,7 @@ export class LogReader {
     try {
       await freeSlot(writer, slot.name)
       await writer.script('set synchronous_commit = off')
-      const feeds = sources.map((source): Feed => ({ source, queue: sourceNames(source.resource).queue, as: undefined }))
+      const feeds = sources.map((source): Feed => ({ source, queue: sourceNames(source.resource).queue, oid: undefined, as: undefined }))
       stream = await SlotStream.open(url, slot)
       const reader = new LogReader(stream, writer, slot, feeds, onWritten)
       await reader.#lookAtTables()
@@ -213,6 +215,9 @@ export class LogReader {
     for (const feed of this.#feeds) {
       const table = await findTable(this.#writer, feed.source.table)
       feed.as = table && insertOf(feed, table)
+      // What is told of a table while another one, or none, has its name is not read.
+      if (feed.oid !== undefined && feed.oid !== (table?.oid ?? '')) this.#pending.mark(feed, 'update')
+      feed.oid = table?.oid ?? ''
       if (!table) continue
       for (const { oid } of await tableMembers(this.#writer, table.oid))
         this.#readers.set(Number(oid), [...(this.#readers.get(Number(oid)) ?? []), feed])
