@@ -263,6 +263,8 @@ export const PollRequest = Type.Object({
   /** JWS of HeadStatement, one per supplied stream. */
   heads: Type.Array(Type.String({ maxLength: 4000 }), { maxItems: 2000 }),
   report: AgentReport,
+  /** A command asks (`setup`, `doctor`): whether the agent itself runs is not known by it, and its report is empty. */
+  command: Type.Optional(Type.Boolean()),
   /** The agent verifies masked items (derived.ts). One that does not say so gets nothing of a route that has some. */
   masks: Type.Optional(Type.Boolean()),
   /** Seconds that the hub may hold the request when there is nothing to say. */

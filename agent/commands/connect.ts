@@ -52,7 +52,7 @@ export async function freshPolicy(config: AgentConfig, version: string): Promise
   const hub = openHub(config)
   try {
     const report = new StatusBoard(version, randomUUID()).report(0)
-    const request = { policy: keeper.serial, routes: [], heads: [], report, wait: 0 }
+    const request = { policy: keeper.serial, routes: [], heads: [], report, command: true, wait: 0 }
     const { header } = await hub.poll(request, AbortSignal.timeout(20_000))
     if (header.policy) keeper.take(header.policy)
   } catch (error) {

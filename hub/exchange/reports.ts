@@ -16,20 +16,26 @@ export function noteReport(
   request: Poll,
   routes: readonly AskedRoute[],
 ): void {
-  if (memory.isLate(agent)) return
+  if (request.command || memory.isLate(agent)) return
   const now = clock()
   if (memory.isNewFault(agent.id, request.report !== undefined))
     logger.warn({ agent: agent.id }, 'the report of an agent is not understood: what it told last stays')
   for (const { asked, route } of routes) memory.noteAsked(asked, route)
   const asked = routes.map(({ asked }) => asked)
+  // Before its first policy an agent cannot know its lines: that it tells of none says nothing.
+  const report = request.policy === 0 && isEmpty(request.report) ? undefined : request.report
   latest.put(`agent:${agent.id}`, async () => {
-    await writeReport(store.query, agent.id, request.report, asked, now)
+    await writeReport(store.query, agent.id, report, asked, now)
     if (memory.isNews(agent.id, standingOf(request.report))) wakeups.wake(`event:agent ${agent.id}`)
   })
   for (const jws of request.heads) {
     const resource = String(readStatement(jws)?.['resource'])
     if (view.supplies.has(resource)) latest.put(`head:${resource}`, () => writeHead(store.query, agent, { resource, jws, now }))
   }
+}
+
+function isEmpty(report: Poll['report']): boolean {
+  return report !== undefined && report.sources.length + report.sinks.length === 0
 }
 
 /** What of a report changes how lines stand. */

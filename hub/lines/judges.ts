@@ -102,15 +102,17 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   [
     'unknown',
     'provider',
-    ofAgent(({ source: { agency, agencyName, agent, report } }) =>
+    ofAgent(({ source: { agency, agencyName, agent, report, told } }) =>
       report
         ? undefined
-        : {
-            who: 'operator',
-            agency,
-            zh: `请在${agencyName}的代理 ${agent} 上配置来源并执行 setup`,
-            en: `Configure a source on agent ${agent} of ${agencyName} and run setup`,
-          },
+        : !told
+          ? untold(agencyName, agent!)
+          : {
+              who: 'operator',
+              agency,
+              zh: `请在${agencyName}的代理 ${agent} 上配置来源并执行 setup`,
+              en: `Configure a source on agent ${agent} of ${agencyName} and run setup`,
+            },
     ),
   ],
   ['held', 'receiver', ofRoute(({ receiver }, now) => (isSilent(receiver.seen, now) ? start(receiver, receiver.agent) : undefined))],
@@ -119,15 +121,17 @@ const judges: readonly (readonly [Condition, Segment | null | ((known: Known) =>
   [
     'unknown',
     'receiver',
-    ofRoute(({ receiver: { agency, agencyName, agent, report } }) =>
+    ofRoute(({ receiver: { agency, agencyName, agent, report, told } }) =>
       report
         ? undefined
-        : {
-            who: 'operator',
-            agency,
-            zh: `请在${agencyName}的代理 ${agent} 上为此路由配置落地`,
-            en: `Configure a sink for this route on agent ${agent} of ${agencyName}`,
-          },
+        : !told
+          ? untold(agencyName, agent)
+          : {
+              who: 'operator',
+              agency,
+              zh: `请在${agencyName}的代理 ${agent} 上为此路由配置落地`,
+              en: `Configure a sink for this route on agent ${agent} of ${agencyName}`,
+            },
     ),
   ],
   [
@@ -231,6 +235,15 @@ function start({ agency, agencyName }: Side, agent: string): Turn {
     agency,
     zh: `请启动${agencyName}的代理 ${agent} 或检查其网络`,
     en: `Start agent ${agent} of ${agencyName}, or look at its network`,
+  }
+}
+
+/** Between an agent's first poll and its first policy. */
+function untold(agencyName: string, agent: string): Turn {
+  return {
+    who: 'nobody',
+    zh: `${agencyName}的代理 ${agent} 已连接，启动后随即报告其链路情况（自动）`,
+    en: `Agent ${agent} of ${agencyName} is connected, and tells of its lines soon after its start (by itself)`,
   }
 }
 

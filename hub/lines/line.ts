@@ -47,6 +47,8 @@ export interface Line extends Finding {
     agent: string | null
     entered: boolean
     seen: Date | null
+    /** The agent has told of its lines at all. */
+    told: boolean
     /** What the agent says of its source table; absent where it has none for this resource. */
     report?: {
       state: SourceReport['state']
@@ -84,6 +86,7 @@ export interface Receiver {
   agent: string
   active: boolean
   seen: Date | null
+  told: boolean
   /** Last batch that the agent has fetched, and the last one in its table. */
   delivered: Position | null
   applied: ChainPosition | null

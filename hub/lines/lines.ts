@@ -55,6 +55,7 @@ interface Row extends Omit<StopRow, 'ended'> {
   producer: string | null
   entered: boolean
   producer_seen: Date | null
+  producer_told: boolean | null
   source: SourceReport | null
   last_push: Date | null
   wanted: boolean | null
@@ -64,6 +65,7 @@ interface Row extends Omit<StopRow, 'ended'> {
   agent: string | null
   active: boolean | null
   receiver_seen: Date | null
+  receiver_told: boolean | null
   sink: SinkReport | null
   asked_epoch: string | null
   asked_seq: string | null
@@ -103,7 +105,7 @@ const linesSql = `
       join resource r on r.code = g.resource where t.id = $3)) order by 1, 2, e.ordinality),
   base as materialized (
     select t.id as route, g.id as "grant", r.code as resource, r.title, r.agency as provider, pa.name as provider_name, ${producerOf} as producer,
-      ${enteredSql} as entered, a.agency as receiver, ra.name as receiver_name, a.id as agent, a.state = 'active' as active, a.last_seen as receiver_seen,
+      ${enteredSql} as entered, a.agency as receiver, ra.name as receiver_name, a.id as agent, a.state = 'active' as active, a.last_seen as receiver_seen, a.report is not null as receiver_told,
       t.asked_epoch, t.asked_seq, t.epoch, t.seq, t.hash, t.quarantine, t.moved_at, t.receipt is not null as moved,
       ${todaySql} as today, ${minuteSql} as minute, ${stoppedSql},
       case when g.state <> 'active' then g.state when g.valid_to <= $1 then 'expired' else ${resourceEnding} end as state
@@ -119,7 +121,7 @@ const linesSql = `
     where $10::text is distinct from 'source' and (t.id = $3 or $3 is null and g.state in ('active', 'suspended', 'held')) and ($2::text is null or r.agency = $2 or a.agency = $2)
       and ${wanted('a.agency', 'ra.name')}
     union all
-    select null, null, r.code, r.title, r.agency, pa.name, ${producerOf}, ${enteredSql}, null, null, null, null, null,
+    select null, null, r.code, r.title, r.agency, pa.name, ${producerOf}, ${enteredSql}, null, null, null, null, null, null,
       null, null, null, null, null, null, null, null, null, null, r.stop_reason, null, null,
       case when r.state <> 'active' then ${resourceEnding} when not ${sharedSql} then 'not shared' else 'active' end
     from resource r join agency pa on pa.code = r.agency
@@ -129,7 +131,7 @@ const linesSql = `
   applied as materialized (
     select distinct on (a.id, 2) a.id as agent, e.value ->> 'route' as route, e.value - 'refused' as report
     from agent a, jsonb_array_elements(a.report -> 'sinks') with ordinality e where a.id in (select agent from base) order by 1, 2, e.ordinality)
-  select base.*, p.last_seen as producer_seen, told.report as source, applied.report as sink, s.last_push, s.snapshot_wanted as wanted,
+  select base.*, p.last_seen as producer_seen, p.report is not null as producer_told, told.report as source, applied.report as sink, s.last_push, s.snapshot_wanted as wanted,
     case when base.route is null then s.head_statement end as head_statement, last.id as run, last.state as run_state,
     case when $3 is not null then (select max(ended_at) from reconciliation where route = $3 and state = 'equal') end as equal
   from base
@@ -182,7 +184,15 @@ function lineOf(row: Row, head: ChainPosition | null, now: Date, lapsedBefore: D
   return { ...known, ...findingOf(known, now), title, grant, moved: moved ? movedAt : null, ...rows }
 }
 
-function sourceOf({ provider, provider_name: agencyName, producer, entered, producer_seen: seen, source }: Row): Line['source'] {
+function sourceOf({
+  provider,
+  provider_name: agencyName,
+  producer,
+  entered,
+  producer_seen: seen,
+  producer_told: told,
+  source,
+}: Row): Line['source'] {
   const refusedFile = standingRefusal(source?.files)
   return {
     agency: provider,
@@ -190,6 +200,7 @@ function sourceOf({ provider, provider_name: agencyName, producer, entered, prod
     agent: producer,
     entered,
     seen,
+    told: told ?? false,
     ...(source && { report: pick(source, ['state', 'waiting', 'oldest', 'quarantine', 'snapshot', 'fault']) }),
     ...(refusedFile && { refusedFile }),
   }
@@ -211,6 +222,7 @@ function receiverOf(row: Row, head: ChainPosition | null, lapsedBefore: Date): N
     agent: row.agent!,
     active: row.active!,
     seen: row.receiver_seen,
+    told: row.receiver_told ?? false,
     delivered: row.asked_epoch && row.asked_seq ? { epoch: Number(row.asked_epoch), seq: Number(row.asked_seq) } : applied,
     applied,
     quarantine: Math.max(Number(row.quarantine), sink?.quarantine ?? 0),

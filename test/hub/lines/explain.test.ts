@@ -50,6 +50,8 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   }
 
   await turn({ who: 'operator', agency: 'a', en: /Start agent sender/ }, 'the source agent was never there')
+  await store.query(`update agent set last_seen = $1 where id = 'sender'`, [time.now])
+  await turn({ who: 'nobody', en: /is connected, and tells of its lines/ }, 'it has no policy yet')
   await report('sender', {})
   await turn({ who: 'operator', agency: 'a', en: /Configure a source/ }, 'it has no source')
   await report('sender', { sources: [{ ...source, fault }] })
@@ -59,6 +61,8 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   t.match(showExplanation(await explain(), 'zh'), /已暂停/)
   await report('sender', { sources: [source] })
   await turn({ who: 'operator', agency: 'b', en: /Start agent receiver/ }, 'the receiver was never there')
+  await store.query(`update agent set last_seen = $1 where id = 'receiver'`, [time.now])
+  await turn({ who: 'nobody', en: /Agent receiver of .* is connected/ }, 'nor has it')
   await report('receiver', {})
   await turn({ who: 'operator', agency: 'b', en: /Configure a sink/ }, 'it has no sink')
   await report('receiver', { sinks: [{ ...sink, fault }] })
@@ -126,4 +130,21 @@ void t.test('says where the data of a route are, and whose turn it is', async (t
   await store.query(`update access_grant set valid_to = $1`, [time.now])
   await turn({ who: 'receiver', agency: 'b', zh: /不会自动恢复.*重新申请/, en: /^expired\. Then: .*applies anew/ }, 'the grant has ended')
   await t.rejects(explainRoute(store, log, 'none'), { code: 'QZ-NOT-FOUND' })
+})
+
+void t.test('a command of an agent is not the agent; without a policy it cannot tell of its lines', async (t) => {
+  const bench = await openBench(await hubStore(server))
+  const { store, time, exchange } = bench
+  t.teardown(() => bench.close())
+  const [command, fresh, told] = [await bench.agent('command', 'a'), await bench.agent('fresh', 'a'), await bench.agent('told', 'a')]
+  await poll(exchange, command, pollRequest([], { command: true }))
+  await poll(exchange, fresh, pollRequest([], { policy: 0 }))
+  await poll(exchange, told, pollRequest([]))
+  await exchange.close()
+  const heard = await store.query(`select id, last_seen = $1 as seen, report is not null as told from agent order by id`, [time.now])
+  t.same(heard, [
+    { id: 'command', seen: null, told: false },
+    { id: 'fresh', seen: true, told: false },
+    { id: 'told', seen: true, told: true },
+  ])
 })
