@@ -1,6 +1,7 @@
 import { useQuery, useQueryClient } from '@tanstack/react-query'
 import { Alert, Button, Form } from 'antd'
 import { useMemo, useRef, useState } from 'react'
+import { flushSync } from 'react-dom'
 import { Link, useLocation, useParams } from 'react-router'
 import { call } from '../api.ts'
 import { comma } from '../fields.ts'
@@ -49,6 +50,7 @@ export default function RegistrationPage() {
   const seen = useRef<string>(undefined)
   const [form] = Form.useForm<Record<string, unknown>>()
   const [at, setAt] = useState<At>()
+  const [more, setMore] = useState<boolean>()
   const { data, error, refetch } = useQuery({
     queryKey: ['object', 'registration', id],
     queryFn: ({ signal }) => call<Registration>('registration.read', { at: { id }, signal }),
@@ -56,7 +58,7 @@ export default function RegistrationPage() {
   // The same lists as long as nothing else is wrong, so that rows of the grid stay as they are.
   const wrong = useMemo(() => faultsByItem(data?.faults ?? []), [data?.faults])
   const autosave = useAutosave(async () => {
-    const content = filledIn({ ...data!.content, ...form.getFieldsValue(true) })
+    const content = filledIn(withColumns({ ...data!.content, ...form.getFieldsValue(true) }))
     const saved = await call<Registration>('registration.change', { at: { id }, seen: seen.current, body: { content, replace: true } })
     seen.current = saved.revision
     await client.invalidateQueries({ queryKey: ['object', 'registration', id] })
@@ -74,16 +76,28 @@ export default function RegistrationPage() {
   }
   /** To the field that is wrong: of an item in the grid, where it has one. */
   const jump = ({ item, field }: Fault) => {
-    if (item !== null) setAt({ item, field })
-    else form.scrollToField([field ?? 'title'], { focus: true, block: 'center' })
+    if (field === 'exceptions' && item !== null) return claim(item)
+    if (item !== null) return setAt({ item, field })
+    if (ofFew.some(({ name }) => name === field)) flushSync(() => setMore(true))
+    form.scrollToField([field ?? 'title'], { focus: true, block: 'center' })
   }
+  /** An exception is begun for the item, unless it is there. */
+  const claim = (item: string) => {
+    const begun = (form.getFieldValue('exceptions') ?? []) as { item?: string }[]
+    if (!begun.some((one) => one.item === item)) {
+      flushSync(() => form.setFieldValue('exceptions', [...begun, { item }]))
+      autosave.touch()
+    }
+    form.scrollToField(['exceptions'], { focus: true, block: 'center' })
+  }
+  const wrongOfFew = data.faults.some(({ item, field }) => item === null && ofFew.some(({ name }) => name === field))
   const items = (content.items ?? []).map((item) => ({ id: '', label: '', type: '', openness: 'internal', ...item }))
   return (
     <>
       <h1>
         <Link to="/registrations">{say(t('目录登记', 'Registrations'))}</Link> · {content.title ?? data.resource} <Strip items={items} />
       </h1>
-      <div className="columns">
+      <div className="columns wide-left">
         <section>
           <Facts line={data} members={told} kind="registration" />
           <FromTable id={id} />
@@ -108,6 +122,19 @@ export default function RegistrationPage() {
                 <ItemGrid faults={wrong} at={at} />
               </Form.Item>
               <FieldInputs fields={ofItems} />
+              <details className="wide more-fields" open={more ?? wrongOfFew} onToggle={({ currentTarget }) => setMore(currentTarget.open)}>
+                <summary>
+                  {say(
+                    t(
+                      '更多登记内容（可不填）：关键字、联系人、时间范围、开放条件、表名等',
+                      'More, which may be left out: keywords, contact, temporal coverage, conditions of opening, table and so on',
+                    ),
+                  )}
+                </summary>
+                <div className="entry">
+                  <FieldInputs fields={ofFew} />
+                </div>
+              </details>
               {autosave.state === 'refused' && (
                 <div className="wide">
                   <Failed error={autosave.problem} />
@@ -141,6 +168,7 @@ export default function RegistrationPage() {
           title={content.title ?? data.resource}
           read={data}
           before={autosave.flush}
+          hints={toBeMended(data.faults.length)}
           actions={actions.filter((name) => name !== 'registration.change')}
         >
           {data.faults.length > 0 && (
@@ -204,9 +232,26 @@ function FromTable({ id }: { id: string }) {
   )
 }
 
-/** What is said of the whole, then the items, then the rest about them. */
-const ofTheWhole = entryFields.filter(({ input }) => input !== 'rows')
+/** What is said of the whole, then the items, then the rest about them, and what few need. */
+const first = ['title', 'classification', 'abstract', 'subject', 'licence', 'sharing', 'cycle', 'sharingConditions', 'shareModes', 'supplyMode', 'secrecy'] // prettier-ignore
+const ofTheWhole = first.flatMap((name) => entryFields.filter((field) => field.name === name))
+const ofFew = entryFields.filter(({ name, input }) => input !== 'rows' && !first.includes(name))
 const ofItems = entryFields.filter(({ name, input }) => input === 'rows' && name !== 'items')
+
+/** A column is called as its item, where nothing else was said. */
+function withColumns(content: Record<string, unknown>): Record<string, unknown> {
+  const items = (content['items'] ?? []) as { id?: string; name?: string }[]
+  return { ...content, items: items.map((item) => (item.id && !item.name ? { ...item, name: item.id } : item)) }
+}
+
+function toBeMended(count: number): Record<string, Text> {
+  if (count === 0) return {}
+  const text = t(
+    `还有 ${count} 处待改（见右侧列表，点击可跳到该处）：改完才能提交`,
+    `${count} to be mended first: they are listed at the right, and a click leads to each`,
+  )
+  return { 'registration.submit': text }
+}
 
 function faultsByItem(faults: readonly Fault[]): Record<string, Fault[]> {
   const found: Record<string, Fault[]> = {}
@@ -229,7 +274,7 @@ function FaultLink({ fault, called, jump }: { fault: Fault; called: string | und
   return (
     <button type="button" className="plain" onClick={() => jump(fault)}>
       {/* What is missing is called by its name already. */}
-      {place && !say(fault).startsWith(place) && `${place}: `}
+      {place && !say(fault).startsWith(place) && place + say(t('：', ': '))}
       {say(fault)}
     </button>
   )

@@ -5,7 +5,7 @@ import { useNavigate } from 'react-router'
 import { call } from '../api.ts'
 import { useKeys } from '../keys.ts'
 import { comma, valueText } from '../fields.ts'
-import { operations, roles, verbOf } from '../meta.ts'
+import { operations, roles, verbOf, type Text } from '../meta.ts'
 import type { Todo } from '../pages/home.tsx'
 import { addressOfCase } from '../places.ts'
 import { useSession } from '../session.tsx'
@@ -34,6 +34,8 @@ interface DeskProps {
   before?: () => Promise<void>
   /** What a dialog begins with. */
   initial?: (action: string) => Record<string, unknown>
+  /** What is to be known before an action is taken, by its name. */
+  hints?: Readonly<Record<string, Text>>
   /** Other ways to go on, before the actions. */
   ways?: ReactNode
   /** Between the actions and the history. */
@@ -41,7 +43,7 @@ interface DeskProps {
 }
 
 /** The right side of an object 办理栏: where it stands, whose turn it is, what may be done, what happened. */
-export function Desk({ kind, id, title, read, actions, choices = {}, before, initial, ways, children }: DeskProps) {
+export function Desk({ kind, id, title, read, actions, choices = {}, before, initial, hints = {}, ways, children }: DeskProps) {
   const { say } = useWords()
   const { can } = useSession()
   const client = useQueryClient()
@@ -97,6 +99,7 @@ export function Desk({ kind, id, title, read, actions, choices = {}, before, ini
           choices={choices}
           initial={initial?.(acting) ?? {}}
           note={hasEffect(acting) && <Effect name={acting} id={id} />}
+          {...(hints[acting] && { hint: hints[acting] })}
           close={() => setActing(undefined)}
           done={(answer: Record<string, unknown>) => {
             setOnce(answer)

@@ -156,9 +156,9 @@ function RowInputs({ field, within }: { field: Field; within: readonly string[] 
       <Form.List name={[...within, field.name]}>
         {(rows, { add, remove, move }) => (
           <>
-            <div className="rows" role="region" aria-label={say(field.text)} tabIndex={0}>
+            <div className="rows" id={[...within, field.name].join('_')} role="region" aria-label={say(field.text)} tabIndex={0}>
               <table>
-                <thead>
+                <thead hidden={rows.length === 0}>
                   <tr>
                     {fields.map((one) => (
                       <th key={one.name}>{shortName(one, say)}</th>

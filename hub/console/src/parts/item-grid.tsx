@@ -10,7 +10,12 @@ import { PlainInput, shortName } from './fields-form.tsx'
 import { ItemLimits, limitsOf } from './item-limits.tsx'
 import '../style/grid.css'
 
-const fields = itemFields.filter(({ input }) => !['group', 'rows', 'other'].includes(input))
+/** What each item needs first; then what few have. */
+const order = ['id', 'label', 'type', 'length', 'precision', 'scale', 'key', 'required', 'openness', 'role', 'sensitivity', 'searchable'] // prettier-ignore
+const placeOf = ({ name }: Field) => (order.includes(name) ? order.indexOf(name) : order.length)
+const fields = itemFields
+  .filter(({ input }) => !['group', 'rows', 'other'].includes(input))
+  .toSorted((a, b) => placeOf(a) - placeOf(b) || Number(a.name === 'name') - Number(b.name === 'name'))
 
 interface Place {
   row: number
@@ -24,6 +29,7 @@ export interface At {
 }
 
 interface GridProps {
+  id?: string
   value?: readonly Draft[]
   onChange?: (items: readonly Draft[]) => void
   /** What is wrong with an item, by its id. */
@@ -33,7 +39,7 @@ interface GridProps {
 }
 
 /** `value` and `onChange` as a form gives them. Ctrl+Z takes back; what is pasted comes from a spreadsheet, with or without a line of headings. */
-export function ItemGrid({ value = [], onChange, faults = {}, at: asked }: GridProps) {
+export function ItemGrid({ id, value = [], onChange, faults = {}, at: asked }: GridProps) {
   const { say } = useWords()
   const [active, setActive] = useState<Place>()
   const [chosen, setChosen] = useState<ReadonlySet<number>>(new Set())
@@ -141,6 +147,7 @@ export function ItemGrid({ value = [], onChange, faults = {}, at: asked }: GridP
       })
   }, [asked])
   const numbered = value.map((item, at) => ({ item, at }))
+  const unnamed = value.filter(({ id, label }) => id && label?.toLowerCase() === id.toLowerCase()).length
   const many = chosen.size > 0 ? t(`选中的 ${chosen.size} 项`, `${chosen.size} chosen`) : t('全部', 'all')
   return (
     <div className="item-grid" onPaste={pasted} onKeyDown={pressed}>
@@ -180,6 +187,8 @@ export function ItemGrid({ value = [], onChange, faults = {}, at: asked }: GridP
               `${value.length} items. Paste from a spreadsheet; Enter goes to the next row.`,
             ),
           )}
+          {unnamed > 0 &&
+            say(t(`其中 ${unnamed} 项的名称还是标识，请写明含义。`, ` ${unnamed} are still called by their id: name what they mean.`))}
         </span>
       </div>
       {left.length > 0 && (
@@ -199,7 +208,7 @@ export function ItemGrid({ value = [], onChange, faults = {}, at: asked }: GridP
           </ul>
         </div>
       )}
-      <div className="rows" role="region" aria-label={say(t('信息项', 'Items'))} tabIndex={0}>
+      <div className="rows" {...(id !== undefined && { id })} role="region" aria-label={say(t('信息项', 'Items'))} tabIndex={0}>
         <table ref={table}>
           <thead>
             <tr>
