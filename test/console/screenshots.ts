@@ -150,6 +150,49 @@ const steps: readonly { name: string; role: Role; address: string; do?: (page: P
   { name: 'password', role: 'user', address: '/account', do: (page) => page.click('main .actions button >> nth=0') },
   { name: 'factor', role: 'user', address: '/account', do: (page) => page.click('main .actions button >> nth=1') },
   { name: 'help', role: 'user', address: '/help' },
+  { name: 'wall', role: 'office', address: '/wall' },
+  { name: 'people import', role: 'system-admin', address: '/people/import' },
+  {
+    name: 'people import checked',
+    role: 'system-admin',
+    address: '/people/import',
+    do: async (page) => {
+      const head = '单位代码,登录名,姓名,电子邮箱,电话,角色'
+      const rows = [head, 'civil,new.one,新一,,,登记员', 'water,new.two,新二,new@example.gov.cn,,']
+      await page.setInputFiles('main input[type=file]', { name: 'a.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) })
+      await page.waitForSelector('main section tbody')
+    },
+  },
+  { name: 'standard', role: 'office', address: '/standards/new' },
+  {
+    name: 'calendar',
+    role: 'office',
+    address: '/calendars',
+    do: (page) => page.click('main tbody button >> nth=0'),
+  },
+  {
+    name: 'paper',
+    role: 'office',
+    address: '/applications?state=reviewing',
+    do: async (page) => {
+      await page.click('main tbody tr.ant-table-row a >> nth=0')
+      await page.waitForSelector('.desk .actions')
+      await settled(page)
+      await page.emulateMedia({ media: 'print' })
+    },
+  },
+  {
+    name: 'rejected',
+    role: 'office',
+    address: '/applications?state=reviewing',
+    do: async (page) => {
+      await page.click('main tbody tr.ant-table-row a >> nth=0')
+      await page.waitForSelector('.desk .actions')
+      await page.keyboard.press('r')
+      await page.waitForSelector('[role=dialog]')
+      await page.click('[role=dialog] .ant-modal-footer .ant-btn-dangerous')
+    },
+  },
   { name: 'no page', role: 'user', address: '/nothing' },
   { name: 'refused', role: 'user', address: '/audit' },
 ]
@@ -158,10 +201,11 @@ async function walkSteps(console: Console, way: Way): Promise<void> {
   for (const { name, role, address, do: act } of steps.filter(({ name }) => wanted(name))) {
     const seen = await open(console, role, way)
     await seen.page.goto(console.origin + address)
-    await seen.page.waitForSelector('main')
-    await settled(seen.page)
+    // The wall is no page of the frame.
+    const ready = () => (name === 'wall' ? seen.page.waitForSelector('.wall .band') : settled(seen.page))
+    await ready()
     await act?.(seen.page)
-    await settled(seen.page)
+    await ready()
     await picture(seen, name, way)
     await seen.context.close()
   }
