@@ -102,8 +102,10 @@ async function round(city: City, found: Found, say: (line: string) => void): Pro
   const working = new AbortController()
   const work = [...city.applications.map((one) => one.run(working.signal)), watch(city, found, working.signal)]
   const open = new Map<string, Strike>()
+  // What a soak of moves is for comes more often.
+  const kinds = [...Object.keys(strikes), ...(city.moveSource ? ['move', 'move'] : [])]
   for (let n = 0; n < faultsOfRound; n++) {
-    const kind = random.pick(Object.keys(strikes).filter((one) => !open.has(one)))
+    const kind = random.pick(kinds.filter((one) => !open.has(one)))
     // A lock or a change that cannot be had while something else is broken is none.
     const strike = await strikes[kind]!(city).catch((error: Error) => {
       say(`no ${kind}: ${error.message}`)
