@@ -55,6 +55,7 @@ export class LogReader {
   #expected: number | null
   #lost: QianzhiError | undefined
   #timer: NodeJS.Timeout | undefined
+  #closing = false
   #syncs = true
 
   private constructor(writer: Session, from: WrittenPlace, feeds: readonly Feed[], onWritten: () => void) {
@@ -149,6 +150,8 @@ export class LogReader {
 
   async close(): Promise<void> {
     clearInterval(this.#timer)
+    // What is pending is read again.
+    this.#closing = true
     await this.#pumping?.catch(() => {})
     if (!this.#lost) await this.#queues.writeDown(this.#resume).catch(() => {})
     this.#lose({ zh: '已关闭', en: 'it was closed' })
@@ -260,7 +263,7 @@ export class LogReader {
 
   /** Queues what is pending, one part after the other. */
   #pump(): void {
-    if (this.#pumping || this.#lost) return
+    if (this.#pumping || this.#lost || this.#closing) return
     const pending = this.#pending
     if (pending.empty && pending.ended.size === 0) {
       if (!pending.end) return
@@ -283,9 +286,11 @@ export class LogReader {
     this.#dump.resume()
     await this.#queues.visible(pending.ended)
     const end = pending.end
-    if (end) this.#resume = end.resume
-    if (pending.empty) await this.#queues.writeDown(this.#resume)
-    else await this.#queues.queue(pending, this.#resume)
+    const resume = end?.resume ?? this.#resume
+    if (pending.empty) await this.#queues.writeDown(resume)
+    else await this.#queues.queue(pending, resume)
+    // Not before: whoever closes meanwhile writes it down.
+    this.#resume = resume
     if (end) this.#progress.reached(end)
     if (pending.empty) return
     this.written++

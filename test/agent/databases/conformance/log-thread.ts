@@ -32,6 +32,30 @@ export function logThread(t: Test, engine: LoggedEngine): void {
     t.equal(model.rows.size, 69)
   })
 
+  t.test('closed while applications write, it goes on where it was', async (t) => {
+    const { test, database, source, ...first } = await setUp(t, await opened(t), byLog())
+    const writers = await Promise.all([1, 2, 3].map(() => sessionOf(t, { test })))
+    let ended = false
+    const writing = writers.map(async (writer, w) => {
+      for (let n = 0; !ended; n++) await writer.query(`insert into licence values ('${w} ${n}', null, 0)`)
+    })
+    let { capture } = first
+    const coverage = await capture.triggerFingerprint(source)
+    const model = new Model()
+    for (let turn = 0; turn < 12; turn++) {
+      await model.step({ capture, source })
+      await capture.close()
+      capture = await database.openCapture([source])
+    }
+    ended = true
+    await Promise.all(writing)
+    await drained({ capture, source }, model)
+    t.notOk(model.marked)
+    t.equal(await capture.triggerFingerprint(source), coverage)
+    t.same(model.sorted(), await tableRows(capture, source))
+    await capture.close()
+  })
+
   t.test('a thread that was lost is a new coverage: a snapshot, no loss', async (t) => {
     const own = await engine.own(t)
     const { test, database } = await openedLog(t, { dialect, fresh: own.fresh })
