@@ -111,7 +111,9 @@ function settingWanted(found: string, settings: string, restart = false): Locali
 /** Why a server's log cannot be read for tables of these databases; undefined where it can. */
 export async function unreadableLog(session: Session, databases: readonly string[]): Promise<LocalizedText | undefined> {
   const found = await variables(session, ['log_bin', 'binlog_format', 'binlog_order_commits', 'binlog_storage_engine'])
-  if (found.get('log_bin') !== 'ON') return settingWanted('log_bin = OFF', 'log_bin, server_id, binlog_format = ROW', true)
+  // On MySQL the format is ROW as it comes, and to set it is deprecated.
+  if (found.get('log_bin') !== 'ON')
+    return settingWanted('log_bin = OFF', `log_bin, server_id${session.server.mariadb ? ', binlog_format = ROW' : ''}`, true)
   const format = found.get('binlog_format')
   if (format !== undefined && format !== 'ROW') return settingWanted(`binlog_format = ${format}`, 'binlog_format = ROW')
   // Else a row may become visible after the entry of its key (reader.ts).

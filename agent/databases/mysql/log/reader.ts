@@ -16,9 +16,9 @@ import { reasonOf, QianzhiError } from '../../../../protocol/errors.ts'
 import type { LocalizedText } from '../../../../protocol/localized.ts'
 import type { DatabaseOptions, SourceTable } from '../../../database.ts'
 import { place as tablePlace } from '../catalog.ts'
-import { Session } from '../connection.ts'
+import { isContention, Session } from '../connection.ts'
 import { readPlan, requireWatchable } from '../plan.ts'
-import { quoteText } from '../sql.ts'
+import { quoteName, quoteText } from '../sql.ts'
 import { LogProgress } from '../../bookkeeping/log-progress.ts'
 import { LogDump, notToBeHad } from './dump.ts'
 import { LogEvents, type Place, type Reads } from './events.ts'
@@ -29,6 +29,8 @@ import { concernedTables } from './statements.ts'
 import { keyValue } from './values.ts'
 
 const beatMs = 10_000
+/** Seconds for DDL that is in the log to come to its end. */
+const lookWaitSeconds = 3
 
 export class LogReader {
   /** Grows with everything that is queued. */
@@ -57,6 +59,8 @@ export class LogReader {
   #timer: NodeJS.Timeout | undefined
   #closing = false
   #syncs = true
+  /** When somebody last set whether commits are ordered. */
+  #orderSet = ''
 
   private constructor(writer: Session, from: WrittenPlace, feeds: readonly Feed[], onWritten: () => void) {
     this.#writer = writer
@@ -111,6 +115,8 @@ export class LogReader {
     const [row] = await this.#writer.rows('select @@session.sql_log_bin, @@global.sync_binlog')
     if (Number(row![0]) !== 1) throw this.#unreachable({ zh: 'sql_log_bin 为 0', en: 'sql_log_bin is 0' })
     this.#syncs = Number(row![1]) === 1
+    await this.#writer.run(`set session lock_wait_timeout = ${lookWaitSeconds}`)
+    this.#orderSet = await this.#whenOrderWasSet()
     await this.#lookAtTables()
     this.#dump = await LogDump.start(
       { url: this.#writer.url, replica: replicaOf(this.#writer, from.server), from },
@@ -237,6 +243,7 @@ export class LogReader {
 
   async #keyOf({ source, database, table }: Feed): Promise<Feed['key']> {
     try {
+      await this.#behindDdl(database, table)
       const plan = await readPlan(this.#writer, source)
       requireWatchable(plan)
       const rows = await this.#writer.rows(
@@ -253,6 +260,13 @@ export class LogReader {
       if (error instanceof QianzhiError && error.code === 'QZ-DB-UNREACHABLE') throw error
       return undefined
     }
+  }
+
+  /** DDL is in the log before it is in the catalog; until then it has the table to itself. */
+  async #behindDdl(database: string, table: string): Promise<void> {
+    await this.#writer.rows(`select 1 from ${quoteName(database)}.${quoteName(table)} limit 0`).catch((error: unknown) => {
+      if (!isContention(error)) throw error
+    })
   }
 
   #reads(database: string, table: string): readonly Reads<Feed>[] {
@@ -300,10 +314,25 @@ export class LogReader {
   async #beat(): Promise<void> {
     try {
       const [row] = await this.#writer.rows(`show global variables like 'binlog_order_commits'`)
-      if (row && String(row[1]) === 'OFF') this.#lose({ zh: 'binlog_order_commits = OFF', en: 'binlog_order_commits = OFF' })
+      if (row && String(row[1]) === 'OFF') return this.#lose({ zh: 'binlog_order_commits = OFF', en: 'binlog_order_commits = OFF' })
+      const set = await this.#whenOrderWasSet()
+      if (set === this.#orderSet) return
+      // Off for a while: rows may have been read before they were visible.
+      this.#orderSet = set
+      this.#markAll()
+      this.#pump()
     } catch (error) {
       this.#lose(reasonOf(error))
     }
+  }
+
+  /** MariaDB has no such setting. */
+  async #whenOrderWasSet(): Promise<string> {
+    if (this.#writer.server.mariadb) return ''
+    const [row] = await this.#writer.rows(
+      `select set_time from performance_schema.variables_info where variable_name = 'binlog_order_commits'`,
+    )
+    return String(row?.[0])
   }
 
   #lose(reason: string | LocalizedText, number?: number): void {

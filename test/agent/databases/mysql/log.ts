@@ -3,13 +3,15 @@ import type { Test } from 'tap'
 import type { Random } from '../../../faults/random.ts'
 import { binlogSettings, query, startMariadb } from '../../../support/mariadb.ts'
 import { startMysql } from '../../../support/mysql.ts'
+import { until } from '../../../support/programs.ts'
 import { captureConformance } from '../conformance/capture.ts'
-import { licence, openDatabase, setUp, sortRows, sourceOf } from '../conformance/fixture.ts'
+import { at, licence, openDatabase, setUp, sortRows, sourceOf } from '../conformance/fixture.ts'
 import { byLog, drained, logConformance, openedLog, plain, sessionOf, urlOf, type Held, type LoggedEngine } from '../conformance/log.ts'
 import { setupConformance } from '../conformance/setup.ts'
-import { conformance, type Dialect, type KeyColumn, type Session } from '../conformance/suite.ts'
+import { conformance, type Dialect, type Session } from '../conformance/suite.ts'
 import { queueName } from '../../../../agent/databases/mysql/names.ts'
 import { dialectOf, freshDatabaseOn } from './engine.ts'
+import { keyColumns } from './log-keys.ts'
 
 const usual = {
   ...binlogSettings,
@@ -282,7 +284,8 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     const dropped = { createDatabase: () => without.createDatabase(), dropDatabase: async () => {} }
     const off = await openDatabase(t, logged, () => freshDatabaseOn(dropped))
     await off.test.query(plain)
-    await t.rejects(off.database.setupScript(byLog()), { code: 'QZ-SOURCE-TABLE', message: /log_bin/ })
+    const wanted = isMariadb ? /server_id, binlog_format = ROW/ : /set log_bin, server_id under/
+    await t.rejects(off.database.setupScript(byLog()), { code: 'QZ-SOURCE-TABLE', message: wanted })
     const checks = await off.database.doctor([byLog()], [])
     t.ok(checks.some(({ ok }) => !ok))
     await off.database.run(await off.database.setupScript(sourceOf(licence)))
@@ -312,6 +315,34 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     t.match(rights, [{ en: /grant replication slave/ }])
   })
 
+  t.test('binlog_order_commits that was off for a moment is a mark', { skip: isMariadb && 'it has no such setting' }, async (t) => {
+    const { test, capture, source } = await watched(t)
+    for (const value of ['off', 'on']) await test.query(`set global binlog_order_commits = ${value}`)
+    await until('it is noticed', async () => (await capture.take(source, 10, new Set())).marked)
+    await test.query(`insert into licence values ('a', null, null)`)
+    t.same((await capture.take(source, 10, new Set())).keys, [['a']], 'the reading goes on')
+  })
+
+  t.test('an account that must use TLS', { skip: isMariadb && 'it comes without a certificate' }, async (t) => {
+    const { test, database } = await opened(t)
+    const user = `runner_${Math.random().toString(36).slice(2, 8)}`
+    await test.query(`create user ${user}@'%' identified by 'secret' require ssl`)
+    await database.run(await database.setupScript(byLog(), user))
+    const url = `${urlOf(test, user)}?ssl=${encodeURIComponent('{"rejectUnauthorized":false}')}`
+    const own = await logged.open({ name: 'front', url, pace: 5 })
+    t.teardown(() => own.close())
+    const capture = await own.openCapture([byLog()])
+    t.teardown(() => capture.close())
+    await capture.record(byLog(), { from: null, to: at(1), entries: [], snapshot: null, faults: [], sent: [] })
+    const writer = await sessionOf(t, { test })
+    const values = Array.from({ length: 60_000 }, (_, i) => `('k${i}', null, null)`)
+    await writer.query(`insert into licence values ${values.join(',')}`)
+    await writer.query(`update licence set name = 'x' where id = 'k7'`)
+    const model = await drained({ capture, source: byLog() })
+    t.same([model.rows.size, model.marked], [60_000, false])
+    t.equal(model.rows.get('["k7"]')![1], 'x')
+  })
+
   t.test('compressed events', { skip: !isMariadb && 'compressed transactions are among the random ones' }, async (t) => {
     const { test, capture, source } = await watched(t)
     await test.query('set global log_bin_compress = 1, log_bin_compress_min_len = 10')
@@ -327,48 +358,3 @@ function onServer(t: Test, server: LogServer, start: Start, version: string): vo
     t.ok(ddl.marked)
   })
 }
-
-/** Besides those that every capture is tried with. */
-const keyColumns: readonly KeyColumn[] = [
-  { column: `set('a','B c','东') character set utf8mb4`, item: { type: 'text', length: 20 }, values: ['a,东', 'B c', ''] },
-  { column: `enum('x','Y','z ''q')`, item: { type: 'text', length: 20 }, values: ['Y', `z 'q`, 'x'] },
-  { column: 'year', item: { type: 'integer' }, values: ['1999', '0', '2155'] },
-  { column: 'year', item: { type: 'text', length: 20 }, values: ['1999', '0000', '2155'] },
-  { column: 'tinyint unsigned', item: { type: 'integer' }, values: ['200', '0', '1'] },
-  { column: 'smallint', item: { type: 'integer' }, values: ['-300', '300', '1'] },
-  { column: 'mediumint', item: { type: 'integer' }, values: ['-8388608', '8388607', '1'] },
-  { column: 'mediumint unsigned', item: { type: 'integer' }, values: ['16777215', '0', '1'] },
-  { column: 'int(8) unsigned zerofill', item: { type: 'integer' }, values: ['4294967295', '12', '1'] },
-  { column: 'bigint', item: { type: 'integer' }, values: ['-9223372036854775808', '9223372036854775807', '1'] },
-  {
-    column: 'decimal(30,10)',
-    item: { type: 'decimal', precision: 30, scale: 10 },
-    values: ['-12345678901234567890.0123456789', '0.0000000001', '-0.5000000000'],
-  },
-  {
-    column: 'decimal(9,9)',
-    item: { type: 'decimal', precision: 9, scale: 9 },
-    values: ['-0.123456789', '0.000000000', '0.5'],
-  },
-  { column: 'decimal(10)', item: { type: 'integer' }, values: ['-1', '0', '9999999999'] },
-  { column: 'time(3)', item: { type: 'time' }, values: ['08:30:00.125', '00:00:00', '23:59:59.999'] },
-  {
-    column: 'datetime(2)',
-    item: { type: 'timestamp' },
-    values: ['1000-01-01T00:00:00.25', '9999-12-31T23:59:59', '2026-01-01T00:00:00'],
-  },
-  {
-    column: 'timestamp',
-    item: { type: 'timestamptz' },
-    values: ['1970-01-01T00:00:01Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'],
-  },
-  {
-    column: 'timestamp(6)',
-    item: { type: 'timestamptz' },
-    values: ['1970-01-01T00:00:01.000001Z', '2038-01-19T03:14:07Z', '2026-01-01T00:00:00Z'],
-  },
-  { column: 'char(70) character set utf8mb4', item: { type: 'text', length: 70 }, values: ['东莞', 'a'.repeat(70), 'b'] },
-  { column: 'varchar(300) character set ucs2', item: { type: 'text', length: 300 }, values: ['东莞', 'a'.repeat(300), 'b'] },
-  { column: 'bit(20)', item: { type: 'integer' }, values: ['1048575', '0', '3'] },
-  { column: 'tinyint(1)', item: { type: 'boolean' }, values: ['true', 'false'] },
-]
