@@ -22,7 +22,7 @@ import { randomLog } from './random-log.ts'
 import type { Dialect, KeyColumn, Session, TestDatabase } from './suite.ts'
 
 export interface LogServer {
-  fresh(): Promise<TestDatabase>
+  fresh: () => Promise<TestDatabase>
   kill(signal: NodeJS.Signals): Promise<void>
   restart(): Promise<void>
 }
@@ -31,7 +31,7 @@ export interface LogServer {
 export interface LoggedEngine {
   /** Captures by the log. */
   dialect: Dialect
-  fresh(): Promise<TestDatabase>
+  fresh: () => Promise<TestDatabase>
   /** A durable server of the test's own. */
   own(t: Test): Promise<LogServer>
   /** SQL: how many triggers the database has. */
