@@ -102,7 +102,7 @@ export class AgentRequests {
     if (seen && clock().getTime() - seen.getTime() < awayAfter) {
       return new QianzhiError('QZ-ASK-UNANSWERED', { agent, seconds: Math.round(patience / 1000) })
     }
-    return new QianzhiError('QZ-ASK-AWAY', { agent, seen: seen?.toISOString() ?? '—' })
+    return new QianzhiError('QZ-ASK-AWAY', { agent, seen: seen?.toISOString() ?? { zh: '从未', en: 'never' } })
   }
 
   /** Takes what an agent sends: only the one that was asked, once, in time. Throws QZ-ASK-CLOSED. */

@@ -21,6 +21,7 @@ const ofOperation: Readonly<Record<string, LocalizedText>> = {
   'audit.export to': say('截止的链上位置', 'last place in the chain'),
   'feed.read after': say('已读到的链上位置', 'the last place in the chain that was read'),
   'calendar.put source': say('公布该日历的文件', 'the notice that it was published with'),
+  'registration.submit secrecy': say('保密审查', 'secrecy review'),
   'application.create items': say('申请的信息项标识', 'ids of the items that are asked for'),
   'application.change items': say('申请的信息项标识', 'ids of the items that are asked for'),
   'application.approve items': say('批准的信息项标识，缺省为全部', 'ids of the items that are approved; all where it is left out'),

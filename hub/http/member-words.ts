@@ -199,6 +199,8 @@ export const memberWords: Readonly<Record<string, LocalizedText>> = {
   since: t('收到', 'since'),
   urgency: t('紧急', 'urgency'),
   advice: t('改进意见', 'advice'),
+  'application agency': t('申请单位', 'applicant'),
+  'grant agency': t('获取单位', 'receiver'),
   'person name': t('姓名', 'name'),
   weights: t('权重', 'weights'),
   quantity: t('数量', 'quantity'),

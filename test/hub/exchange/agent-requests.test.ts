@@ -171,7 +171,7 @@ t.test('the agent’s own error is passed on', async (t) => {
 t.test('where no answer comes, the error says who must act', async (t) => {
   const { bench, asks, agent } = await open(t)
   const short = { timeout: 50 }
-  await t.rejects(asks.ask(agent.id, describe, short), { code: 'QZ-ASK-AWAY', details: { agent: agent.id, seen: '—' } })
+  await t.rejects(asks.ask(agent.id, describe, short), { code: 'QZ-ASK-AWAY', details: { agent: agent.id, seen: { en: 'never' } } })
   await bench.store.query('update agent set last_seen = $1', [new Date(bench.time.now.getTime() - 60_000)])
   await t.rejects(asks.ask(agent.id, describe, { timeout: 1000 }), { code: 'QZ-ASK-UNANSWERED', details: { agent: agent.id, seconds: 1 } })
   const seen = new Date(bench.time.now.getTime() - 80_000)

@@ -46,7 +46,7 @@ export default function BoardPage() {
   )
   return (
     <>
-      <h1>{say(t('更新监督', 'Supervision of updates'))}</h1>
+      <h1>{say(t('更新监督', 'Board of duties'))}</h1>
       <div className="filters">
         {filters.map((field) => (
           <Filter

@@ -21,6 +21,7 @@ interface Line {
   code?: string
   login?: string
   agency?: string
+  agencyName?: string
   outcome: Outcome
   changes: { member: string; before: unknown; after: unknown }[]
   link?: string | null
@@ -124,9 +125,11 @@ export default function ImportPage({ path }: { path: 'people' | 'agencies' }) {
           <h2>{say(t('检查结果', 'What the check found'))}</h2>
           <Counts lines={looked.lines} />
           {changing.length > 0 ? (
-            <Button type="primary" loading={busy} onClick={() => setAsking(true)}>
-              {say(t('导入', 'Import'))}
-            </Button>
+            <p>
+              <Button type="primary" loading={busy} onClick={() => setAsking(true)}>
+                {say(t('导入', 'Import'))}
+              </Button>
+            </p>
           ) : (
             <p>{say(t('文件与现状一致，无需导入。', 'The file says what stands already: there is nothing to import.'))}</p>
           )}
@@ -214,7 +217,10 @@ function Lines({ lines, done }: { lines: readonly Line[]; done: boolean }) {
       columns={[
         { title: say(t('行', 'row')), dataIndex: 'row' },
         { title: say(nameOf(lines[0]?.login === undefined ? 'code' : 'login')), render: (_, { login, code }) => login ?? code },
-        { title: say(nameOf('name')), dataIndex: 'name' },
+        { title: say(nameOf('name', lines[0]?.login === undefined ? undefined : 'person')), dataIndex: 'name' },
+        ...(lines[0]?.agency === undefined
+          ? []
+          : [{ title: say(nameOf('agency')), render: (_: unknown, { agencyName, agency }: Line) => agencyName ?? agency }]),
         {
           title: say(t('结果', 'outcome')),
           render: (_, { outcome }) => (

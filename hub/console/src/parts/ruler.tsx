@@ -17,7 +17,9 @@ export function Ruler({ deadline, urgency }: { deadline: Deadline | null; urgenc
     ? over > 0
       ? t(`逾期 ${over} 个工作日`, `${over} working ${over === 1 ? 'day' : 'days'} overdue`)
       : t('已逾期', 'overdue')
-    : t(`剩 ${daysLeft} 个工作日`, `${daysLeft} working ${daysLeft === 1 ? 'day' : 'days'} left`)
+    : daysLeft === 0
+      ? t('今日到期', 'due today')
+      : t(`剩 ${daysLeft} 个工作日`, `${daysLeft} working ${daysLeft === 1 ? 'day' : 'days'} left`)
   return (
     <span className={`ruler ${missed ? 'missed' : soon ? 'soon' : ''}`} title={due}>
       <span className="ticks" aria-hidden="true">
