@@ -1,5 +1,4 @@
 /** The table of an evaluation 评估结果: rank, the three scores and what they were made from, advice. */
-import { useQueryClient } from '@tanstack/react-query'
 import { Button, Table } from 'antd'
 import { useState } from 'react'
 import { addressOf } from '../api.ts'
@@ -31,7 +30,6 @@ const parts = Object.keys(scoreNames) as (keyof typeof scoreNames)[]
 export default function EvaluationLines({ id, state, revision, lines }: LinesProps) {
   const { say } = useWords()
   const { can } = useSession()
-  const client = useQueryClient()
   const [advised, setAdvised] = useState<EvaluationLine>()
   const ranked = lines.toSorted((a, b) => (b.score ?? -1) - (a.score ?? -1))
   const advises = state !== 'published' && can('evaluation.advise')
