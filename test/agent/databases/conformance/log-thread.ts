@@ -42,7 +42,7 @@ export function logThread(t: Test, engine: LoggedEngine): void {
     let { capture } = first
     const coverage = await capture.triggerFingerprint(source)
     const model = new Model()
-    for (let turn = 0; turn < 12; turn++) {
+    for (let turn = 0; turn < 8; turn++) {
       await model.step({ capture, source })
       await capture.close()
       capture = await database.openCapture([source])
