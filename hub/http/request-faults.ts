@@ -1,3 +1,4 @@
+import { emptyOr } from '../registry/catalog/content.ts'
 import type { LocalizedText } from '../../protocol/localized.ts'
 import { seenPattern } from '../records/name-form.ts'
 
@@ -242,7 +243,8 @@ function textFault({ pattern, examples, minLength = 0, maxLength = Infinity }: S
       zh: `只能是 ${examples.join('、')}，可以是其中几项，用英文逗号隔开`,
       en: `must be one of ${examples.join(', ')}, or several with commas between`,
     }
-  return patternWords[pattern] ?? { zh: `须符合 ${pattern}`, en: `must match ${pattern}` }
+  const form = pattern.startsWith(emptyOr) ? pattern.slice(emptyOr.length) : pattern
+  return patternWords[form] ?? { zh: `须符合 ${pattern}`, en: `must match ${pattern}` }
 }
 
 function numberFault({ minimum = -Infinity, maximum = Infinity }: Shape, value: number): LocalizedText | undefined {

@@ -107,6 +107,9 @@ export type DraftContent = Omit<Partial<CatalogContent>, 'items' | 'exceptions' 
   contact?: Partial<Static<typeof Contact>>
 }
 
+/** How the pattern of a text begins that may be left empty. */
+export const emptyOr = '^\\s*$|'
+
 /** A draft as it is taken: a text that was left empty is not given yet. */
 export const GivenContent = draftShape(orEmpty)
 
@@ -130,7 +133,7 @@ function mapped(properties: TProperties, of: (shape: TSchema) => TSchema): TProp
 function orEmpty(shape: TSchema): TSchema {
   const { type, pattern, maxLength } = shape as { type?: unknown; pattern?: string; maxLength?: number }
   if (type !== 'string') return shape
-  return Type.String({ ...(maxLength !== undefined && { maxLength }), ...(pattern !== undefined && { pattern: `^\\s*$|${pattern}` }) })
+  return Type.String({ ...(maxLength !== undefined && { maxLength }), ...(pattern !== undefined && { pattern: emptyOr + pattern }) })
 }
 
 /** Without the texts that were left empty, and those of its parts. */

@@ -6,6 +6,7 @@ import { apiPrefix } from '../../../hub/http/registry.ts'
 import type { Workflow } from '../../../hub/registry/workflow.ts'
 import { workflows } from '../../../hub/registry/workflows.ts'
 import { operationWords } from '../../../hub/http/operation-words.ts'
+import { emptyOr } from '../../../hub/registry/catalog/content.ts'
 import { nearestName, patternWords, requestFaults } from '../../../hub/http/request-faults.ts'
 import { operations } from '../../../hub/operations/index.ts'
 import type { Operation } from '../../../hub/operations/operation.ts'
@@ -55,7 +56,7 @@ function sample({ type, pattern, properties = {}, patternProperties, items, anyO
   if (shape.enum) return shape.enum[0]
   if ('const' in shape) return shape.const
   if (shape.examples) return shape.examples[0]
-  if (type === 'string') return pattern === undefined ? 'x'.repeat(shape.minLength ?? 1) : (samples[pattern] ?? '1')
+  if (type === 'string') return pattern === undefined ? 'x'.repeat(shape.minLength ?? 1) : (samples[pattern.replace(emptyOr, '')] ?? '1')
   if (type === 'number' || type === 'integer') return minimum
   if (type === 'boolean') return true
   if (type === 'array') return items ? [sample(items)] : []
@@ -220,7 +221,7 @@ t.test('every pattern of the API, and every operation, has its words', async (t)
       .map(([, text]) => JSON.parse(text!) as string),
   )
   t.same(
-    [...patterns].filter((pattern) => !patternWords[pattern]),
+    [...patterns].filter((pattern) => !patternWords[pattern.replace(emptyOr, '')]),
     [],
   )
   const unfit = [...operationWords].filter(
