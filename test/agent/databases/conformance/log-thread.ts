@@ -2,7 +2,7 @@
 import type { Test } from 'tap'
 import type { SourceTable } from '../../../../agent/database.ts'
 import { at, licence, Model, setUp, sourceOf, tableRows } from './fixture.ts'
-import { byLog, drained, openedLog, plain, sessionOf, type LoggedEngine } from './log.ts'
+import { byLog, drained, openedLog, plain, sessionOf, type LoggedEngine } from './log-fixture.ts'
 
 const none: ReadonlySet<string> = new Set()
 
@@ -35,9 +35,9 @@ export function logThread(t: Test, engine: LoggedEngine): void {
   t.test('closed while applications write, it goes on where it was', async (t) => {
     const { test, database, source, ...first } = await setUp(t, await opened(t), byLog())
     const writers = await Promise.all([1, 2, 3].map(() => sessionOf(t, { test })))
-    let ended = false
+    const ending = new AbortController()
     const writing = writers.map(async (writer, w) => {
-      for (let n = 0; !ended; n++) await writer.query(`insert into licence values ('${w} ${n}', null, 0)`)
+      for (let n = 0; !ending.signal.aborted; n++) await writer.query(`insert into licence values ('${w} ${n}', null, 0)`)
     })
     let { capture } = first
     const coverage = await capture.triggerFingerprint(source)
@@ -47,7 +47,7 @@ export function logThread(t: Test, engine: LoggedEngine): void {
       await capture.close()
       capture = await database.openCapture([source])
     }
-    ended = true
+    ending.abort()
     await Promise.all(writing)
     await drained({ capture, source }, model)
     t.notOk(model.marked)

@@ -3,7 +3,7 @@ import type { Test } from 'tap'
 import { Random, seedOfThisRun } from '../../../faults/random.ts'
 import { longer } from '../../../support/longer.ts'
 import { Model, openDatabase, setUp, sourceOf, tableRows, twoKeys } from './fixture.ts'
-import type { LoggedEngine } from './log.ts'
+import type { LoggedEngine } from './log-fixture.ts'
 
 /** Transactions, and those at the end among which there is no TRUNCATE: the rows are told by them alone. */
 const [turns, last] = [45, 12]
