@@ -200,7 +200,7 @@ void t.test('other kinds of files, and such as are made to do harm', async (t) =
     const checked = await check(excel, file)
     t.match(
       checked,
-      { state: 'failed', result: null, problem: { code: 'QZ-EXCEL', zh: reason, en: /^The Excel file/ } },
+      { state: 'failed', result: null, problem: { code: 'QZ-EXCEL', zh: reason, en: /^The Excel or CSV file/ } },
       `${what} ${JSON.stringify(checked)}`,
     )
     t.match(await take(excel, checked), { status: 409, code: 'QZ-IMPORT-REFUSED' })
